@@ -1,0 +1,61 @@
+# `make` alone lists the verbs. Each is short here; the work is in cluster/ and in SwiftPM.
+
+# Warnings about the shell are errors, and a failing pipe fails its line.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+DEBUG_BINARY := .build/debug/starling
+RELEASE_BINARY := .build-release/release/starling
+
+.PHONY: help demo test core-test lint build release bench acceptance real-worker clean install ready system-packages
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## one replica, three pretended Macs, a key and a curl to paste; Ctrl-C ends it all
+	@"$$(cluster/python)" cluster/demo.py
+
+test: system-packages ## all tests of the Swift code (real processes are `make acceptance`)
+	swift build --build-tests
+	swift test --skip-build --parallel
+
+core-test: ## the pure rooms alone: seconds, no package but ours
+	CORE_ONLY=1 swift test --scratch-path .build-core
+
+lint: ## layout of the Swift code, syntax of scripts
+	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+	cluster/lint-scripts
+
+build: system-packages ## the debug binary, .build/debug/starling
+	swift build --product starling
+
+release: system-packages ## the binary that is measured and installed, .build-release/release/starling
+	swift build --configuration release --product starling --scratch-path .build-release
+
+acceptance: build ## real processes: SDK, aborts, failover, bytes, manners, configuration, README
+	cluster/system-packages acceptance
+	cluster/acceptance/run
+
+bench: release ## figures against nginx, haproxy and smg, and our own bars (about 15 minutes)
+	cluster/system-packages bench
+	cluster/bench/run
+
+real-worker: build ## Apple's MLX with a tiny model behind Starling, a key and a curl; Ctrl-C ends it all
+	@"$$(cluster/python)" cluster/real_worker.py
+
+install: release ## the release binary and an example configuration into $(PREFIX)
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/starling"
+	install -m 755 $(RELEASE_BINARY) "$(DESTDIR)$(PREFIX)/bin/starling"
+	install -m 644 config/gateway.yaml "$(DESTDIR)$(PREFIX)/share/starling/gateway.yaml"
+
+clean: ## everything that was built or fetched for tests; configuration and its data stay
+	rm -rf .build .build-core .build-release cluster/acceptance/.venv cluster/bench/.work cluster/.run
+	rm -rf cluster/workers/venv cluster/workers/models cluster/workers/state-*
+
+ready: lint ## what the continuous integration runs, and the linter before it
+	.ci/run
+
+system-packages: ## install what the operating system must bring, or print the exact command
+	@cluster/system-packages build acceptance

@@ -1,0 +1,45 @@
+/// `prefix_affinity`: a conversation goes where its beginning was computed before, unless waiting there costs more than
+/// computing it anew elsewhere.
+///
+/// The ring's key is the prompt through its first user message, which is the same in every later turn, so no session id
+/// is needed and every replica finds the same home. Below its cap the home takes it. Above it, `resource_aware`'s score
+/// decides among those that are below theirs, and the home itself if it is believed to hold the prompt; the part
+/// believed cached is taken off each one's prompt, so a conversation that had to leave stays where it went.
+import Determinism
+
+struct PrefixAffinity: Sendable {
+    private var beliefs = CacheBeliefs()
+
+    mutating func choose(
+        among candidates: [Candidate], for query: PlacementQuery, random: inout SeededGenerator
+    ) -> Int? {
+        // A prompt without a beginning has nothing cached anywhere.
+        guard query.prefixFingerprint != 0 else {
+            return ResourceAware.choose(
+                among: candidates, prompt: query.promptTokens, output: query.outputTokens, random: &random)
+        }
+        guard let home = ConsistentHash.home(of: query.prefixFingerprint, among: candidates) else { return nil }
+        let chosen = place(home, among: candidates, query)
+        beliefs.note(
+            query.prefixFingerprint, of: query.model, at: candidates[chosen].worker, tokens: query.promptTokens)
+        return chosen
+    }
+
+    private func place(_ home: Int, among candidates: [Candidate], _ query: PlacementQuery) -> Int {
+        let caps = ConsistentHash.Caps(candidates)
+        if caps.hasRoom(candidates[home]) { return home }
+        var chosen = home
+        var smallest = Double.infinity
+        for (position, candidate) in candidates.enumerated() {
+            let cached = beliefs.tokens(of: query.prefixFingerprint, query.model, at: candidate.worker)
+            guard caps.hasRoom(candidate) || (position == home && cached > 0) else { continue }
+            let prompt = max(0, query.promptTokens - cached)
+            let score = ResourceAware.score(candidate, prompt: prompt, output: query.outputTokens)
+            if score < smallest {
+                smallest = score
+                chosen = position
+            }
+        }
+        return chosen
+    }
+}

@@ -1,0 +1,77 @@
+/// A worker and its models, as configuration and probes know them.
+import Determinism
+
+package struct WorkerModel: Equatable, Sendable {
+    /// What clients ask for.
+    package let name: String
+    /// What this worker calls it.
+    package let upstreamName: String
+    package let contextTokens: Int?
+    package let vocabulary: Int?
+    package let parametersBillions: Double?
+    /// Of a mixture of experts: what one token reads.
+    package let activeBillions: Double?
+    package let bits: Int?
+
+    package init(
+        name: String, upstreamName: String, contextTokens: Int? = nil, vocabulary: Int? = nil,
+        parametersBillions: Double? = nil, activeBillions: Double? = nil, bits: Int? = nil
+    ) {
+        self.name = name
+        self.upstreamName = upstreamName
+        self.contextTokens = contextTokens
+        self.vocabulary = vocabulary
+        self.parametersBillions = parametersBillions
+        self.activeBillions = activeBillions
+        self.bits = bits
+    }
+}
+
+package struct Worker: Sendable, CustomStringConvertible {
+    package let id: WorkerID
+    package let index: WorkerIndex
+    package let kind: WorkerKind
+    package let host: String
+    package let port: Int
+    package let useTLS: Bool
+    package let apiKey: String?
+    /// What stands in the `Host` field of requests to it.
+    package let hostHeader: String
+    package let weight: Double
+    /// Exchanges that may run on it at a time.
+    package let slots: Int
+    package let chip: Chip?
+    package let memoryGB: Int?
+    package let models: [WorkerModel]
+    /// Its name on rings: the same on every replica.
+    package let ringKey: UInt64
+
+    package init(
+        id: WorkerID, index: WorkerIndex, kind: WorkerKind, host: String, port: Int, useTLS: Bool, apiKey: String?,
+        hostHeader: String, weight: Double, slots: Int, chip: Chip?, memoryGB: Int?, models: [WorkerModel]
+    ) {
+        self.id = id
+        self.index = index
+        self.kind = kind
+        self.host = host
+        self.port = port
+        self.useTLS = useTLS
+        self.apiKey = apiKey
+        self.hostHeader = hostHeader
+        self.weight = weight
+        self.slots = slots
+        self.chip = chip
+        self.memoryGB = memoryGB
+        self.models = models
+        ringKey = StableHash64.hash(id.rawValue)
+    }
+
+    /// The same worker with the models it told.
+    package func with(models: [WorkerModel]) -> Worker {
+        Worker(
+            id: id, index: index, kind: kind, host: host, port: port, useTLS: useTLS, apiKey: apiKey,
+            hostHeader: hostHeader, weight: weight, slots: slots, chip: chip, memoryGB: memoryGB, models: models)
+    }
+    /// Without the key, since a worker may end up in a log line.
+    package var description: String { "\(id) (\(kind.rawValue) at \(host):\(port))" }
+}

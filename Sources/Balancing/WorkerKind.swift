@@ -1,0 +1,6 @@
+/// Which inference server a worker runs. The wire's ways of each kind are `InferenceDialect`'s `WorkerDialect`.
+package enum WorkerKind: String, CaseIterable, Sendable {
+    case openAI = "openai"
+    case mlxLM = "mlx_lm"
+    case llamaCpp = "llama_cpp"
+}

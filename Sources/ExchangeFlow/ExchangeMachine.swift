@@ -1,0 +1,131 @@
+/// One exchange from its head to its settlement, without a byte or a socket: which phase it is in, which clock runs,
+/// whether another attempt is allowed.
+///
+///     collecting ─► placing ⇄ queued ─► connecting ─► sent ─► answering ─► settled
+///                      ▲                    │           │
+///                      └──── failover ◄─────┴───────────┘        only before the content commit
+///
+/// Two commits divide its life. After the *head commit* our 200 is out and a failure is an event, not a status. After
+/// the *content commit* the client has words of one worker, so no other may speak (L5). Each clock is a number here;
+/// the driver arms one deadline, `nextDeadline`, and comes back with `rang`.
+package import Determinism
+
+package struct ExchangeMachine: Sendable {
+    package enum Phase: Sendable, Equatable {
+        case collecting, placing, queued, connecting, sent, answering, settled
+    }
+
+    package internal(set) var phase = Phase.collecting
+    package private(set) var isStream = false
+    package private(set) var attempts = 0
+    package private(set) var isHeadCommitted = false
+    package private(set) var isContentCommitted = false
+    package let policy: ExchangePolicy
+
+    var promptTokens = 0
+    /// One fresh try after a stale connection, per attempt.
+    var hasRetriedFresh = false
+    /// The clock of the current phase.
+    var phaseDeadline: Instant
+    var queueDeadline = Instant.never
+    let totalDeadline: Instant
+    var keepaliveAt = Instant.never
+    var writeDeadline = Instant.never
+    /// While we ourselves hold the worker's bytes back, its silence means nothing.
+    var isHoldingWorker = false
+
+    package init(policy: ExchangePolicy, at now: Instant) {
+        self.policy = policy
+        phaseDeadline = now + policy.bodyGap
+        totalDeadline = now + policy.total
+    }
+
+    // MARK: The straight path
+
+    package mutating func bodyArrived(at now: Instant) {
+        if phase == .collecting { phaseDeadline = now + policy.bodyGap }
+    }
+
+    /// The body is whole and valid; a worker is wanted now.
+    package mutating func admitted(isStream: Bool, sendsKeepalives: Bool, promptTokens: Int, at now: Instant) {
+        precondition(phase == .collecting, "admitted twice")
+        self.isStream = isStream
+        self.promptTokens = promptTokens
+        phase = .placing
+        phaseDeadline = .never
+        if sendsKeepalives { keepaliveAt = now + policy.keepaliveAfter }
+    }
+
+    /// No slot is free: a ticket was taken. The queue's clock runs over all visits to the queue.
+    package mutating func queued(at now: Instant) {
+        precondition(phase == .placing || phase == .queued, "a ticket outside placing")
+        phase = .queued
+        if queueDeadline == .never { queueDeadline = now + policy.queue }
+        phaseDeadline = min(queueDeadline, now + policy.queueLook)
+    }
+
+    package mutating func leftQueue() {
+        if phase == .queued { phase = .placing }
+    }
+
+    /// A slot is taken. `spendsAttempt` is false for the fresh try after a stale connection.
+    package mutating func attemptStarted(at now: Instant) {
+        precondition(phase == .placing || phase == .queued, "an attempt outside placing")
+        precondition(!isContentCommitted, "L5: an attempt after content")
+        attempts += 1
+        hasRetriedFresh = false
+        phase = .connecting
+        phaseDeadline = now + policy.connect
+    }
+
+    /// The same attempt, on a fresh connection.
+    package mutating func startedFresh(at now: Instant) {
+        precondition(!isContentCommitted, "L5: an attempt after content")
+        phase = .connecting
+        phaseDeadline = now + policy.connect
+    }
+
+    /// The request is written; the worker has the word.
+    package mutating func requestSent(at now: Instant) {
+        guard phase == .connecting else { return }
+        phase = .sent
+        phaseDeadline = now + (isStream ? policy.firstByteStream : policy.firstBytePlain)
+    }
+
+    package mutating func headArrived(at now: Instant) {
+        guard phase == .sent || phase == .connecting else { return }
+        phase = .answering
+        if !isStream { phaseDeadline = now + policy.stall }
+    }
+
+    /// The worker showed that it computes: a content event, or a comment of a kind whose comments are progress.
+    package mutating func workerProgressed(at now: Instant) {
+        guard phase == .answering || phase == .sent else { return }
+        phaseDeadline = now + (isStream && !isContentCommitted ? policy.firstByteStream : policy.stall)
+    }
+
+    /// Our head went out; a keepalive may follow.
+    package mutating func headCommitted(at now: Instant) {
+        isHeadCommitted = true
+        if keepaliveAt != .never { keepaliveAt = now + policy.keepaliveInterval }
+    }
+
+    /// The first byte of a worker goes to the client: from here it is this worker or none.
+    package mutating func contentCommitted(at now: Instant) {
+        isHeadCommitted = true
+        isContentCommitted = true
+        phaseDeadline = now + policy.stall
+    }
+
+    /// Something was written to the client, so a keepalive is not needed for another interval.
+    package mutating func wroteToClient(at now: Instant) {
+        if keepaliveAt != .never, isHeadCommitted { keepaliveAt = now + policy.keepaliveInterval }
+    }
+
+    package mutating func settled() {
+        phase = .settled
+        phaseDeadline = .never
+        keepaliveAt = .never
+        writeDeadline = .never
+    }
+}

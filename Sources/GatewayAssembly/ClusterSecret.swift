@@ -1,0 +1,118 @@
+/// The secret that the replicas of one flock share: a file of 64 hexadecimal digits, made at the first start.
+///
+/// It is created with O_EXCL and mode 0600, so two processes starting at once do not end with two secrets and nobody
+/// else on the machine can read it; a file that others may read is refused rather than used.
+import Crypto
+
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+package struct ClusterSecret: Sendable, CustomStringConvertible {
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    /// 32 random bytes; a file written by hand may be longer.
+    static let bytesMin = 32
+    static let fileBytesMax = 4_096
+
+    let key: SymmetricKey
+    /// Whether this start made it.
+    package let isNew: Bool
+
+    package var description: String { "‹redacted›" }
+
+    /// Reads the secret at `path`, or makes one, its folder included.
+    ///
+    /// Throws a `Failure` whose sentence names the file and the remedy.
+    package static func loadOrCreate(at path: String) throws(Failure) -> ClusterSecret {
+        if let existing = try read(path) { return existing }
+        makeFolder(of: path)
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+        guard descriptor >= 0 else {
+            if errno == EEXIST, let existing = try read(path) { return existing }
+            throw Failure(
+                description:
+                    "cluster.secret_file \(path) cannot be made: \(errorText()); make its folder writable or name another file"
+            )
+        }
+        defer { close(descriptor) }
+        let digits = SymmetricKey(size: .bits256).withUnsafeBytes { hexadecimal(Array($0)) } + "\n"
+        let written = digits.withCString { write(descriptor, $0, digits.utf8.count) }
+        guard written == digits.utf8.count, fsync(descriptor) == 0 else {
+            throw Failure(description: "cluster.secret_file \(path) cannot be written: \(errorText())")
+        }
+        return ClusterSecret(key: SymmetricKey(data: Array(digits.utf8.dropLast())), isNew: true)
+    }
+
+    private static func read(_ path: String) throws(Failure) -> ClusterSecret? {
+        let descriptor = open(path, O_RDONLY)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw Failure(description: "cluster.secret_file \(path) cannot be read: \(errorText())")
+        }
+        defer { close(descriptor) }
+        var facts = stat()
+        guard fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
+            throw Failure(description: "cluster.secret_file \(path) is not a file")
+        }
+        guard facts.st_mode & 0o077 == 0 else {
+            throw Failure(description: "cluster.secret_file \(path) may be read by others; run: chmod 600 \(path)")
+        }
+        var bytes = [UInt8](repeating: 0, count: fileBytesMax + 1)
+        let count = bytes.withUnsafeMutableBytes { unsafeRead(descriptor, $0) }
+        guard count >= 0, count <= fileBytesMax else {
+            throw Failure(description: "cluster.secret_file \(path) is larger than \(fileBytesMax) bytes")
+        }
+        var text = bytes[..<count]
+        while let last = text.last, last == 10 || last == 13 || last == 32 { text.removeLast() }
+        guard text.count >= bytesMin else {
+            throw Failure(
+                description: "cluster.secret_file \(path) holds \(text.count) bytes, at least \(bytesMin) are needed; "
+                    + "remove it to have one made")
+        }
+        return ClusterSecret(key: SymmetricKey(data: Array(text)), isNew: false)
+    }
+
+    private static func unsafeRead(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> Int {
+        var total = 0
+        while total < buffer.count {
+            #if canImport(Darwin)
+                let count = Darwin.read(descriptor, buffer.baseAddress! + total, buffer.count - total)
+            #elseif canImport(Glibc)
+                let count = Glibc.read(descriptor, buffer.baseAddress! + total, buffer.count - total)
+            #else
+                let count = Musl.read(descriptor, buffer.baseAddress! + total, buffer.count - total)
+            #endif
+            if count <= 0 { return count < 0 ? -1 : total }
+            total += count
+        }
+        return total
+    }
+
+    private static func makeFolder(of path: String) {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        var folder = ""
+        for part in parts {
+            folder += (folder.isEmpty && !path.hasPrefix("/") ? "" : folder.hasSuffix("/") ? "" : "/") + part
+            if !folder.isEmpty { _ = mkdir(folder, 0o700) }
+        }
+    }
+
+    private static func errorText() -> String { String(cString: strerror(errno)) }
+
+    static func hexadecimal(_ bytes: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

@@ -1,0 +1,114 @@
+/// What the router tells about this replica, gathered from where it lives.
+import Balancing
+import HTTPEdge
+import ReplicaCore
+import Settings
+import Synchronization
+import Telemetry
+import UpstreamLane
+
+final class ReplicaState: GatewayFacts {
+    let replicaName: String
+    let clusterName: String
+    let version: String
+    private let routing: RoutingTable
+    private let board: WorkerBoard
+    private let desk: AdmissionDesk
+    private let tallies: [LockedTally]
+    private let reloader: Reloader
+    private let draining = Atomic<Bool>(false)
+    private let startedSeconds: Int
+
+    init(
+        settings: GatewaySettings, version: String, routing: RoutingTable, board: WorkerBoard, desk: AdmissionDesk,
+        tallies: [LockedTally], reloader: Reloader
+    ) {
+        replicaName = settings.replica.name
+        clusterName = settings.cluster.name
+        self.version = version
+        self.routing = routing
+        self.board = board
+        self.desk = desk
+        self.tallies = tallies
+        self.reloader = reloader
+        startedSeconds = Int(TimestampText.nowMilliseconds() / 1_000)
+    }
+
+    func beginDrain() { draining.store(true, ordering: .releasing) }
+
+    var isDraining: Bool { draining.load(ordering: .acquiring) }
+
+    var inFlight: Int { tallies.reduce(0) { $0 + $1.snapshot.inFlight } }
+
+    /// Workers that are down are no reason: every replica would say so at once, and then nobody answers at all.
+    var reasonsNotReady: [String] {
+        let unasked = routing.unasked
+        guard !unasked.isEmpty else { return [] }
+        return [
+            "workers without declared models have not told theirs yet: \(unasked.prefix(8).joined(separator: ", "))"
+        ]
+    }
+
+    var models: [ServedModel] {
+        let view = routing.view.value
+        return view.modelNames.compactMap { name in
+            guard let position = view.resolve(name) else { return nil }
+            let workers = view.models[position].placements.map { view.workers[$0.position].id.rawValue }
+            return ServedModel(id: name, owner: clusterName, workers: workers, createdSeconds: startedSeconds)
+        }
+    }
+
+    func reload() async -> ReloadOutcome { await reloader.reload() }
+
+    /// `{"object","cluster","replica","version","state","strategy","in_flight","workers":[…],"models":[…]}`
+    func clusterStatus() -> [UInt8] {
+        let view = routing.view.value
+        var json = JSONText(capacity: 4_096)
+        json.openObject()
+        json.field("object", "cluster.status")
+        json.field("cluster", clusterName)
+        json.field("replica", replicaName)
+        json.field("version", version)
+        json.field("state", isDraining ? "draining" : reasonsNotReady.isEmpty ? "ready" : "not_ready")
+        json.field("strategy", view.strategy.rawValue)
+        json.field("in_flight", inFlight)
+        json.key("workers")
+        json.openArray()
+        for worker in view.workers { append(worker, in: view, to: &json) }
+        json.closeArray()
+        json.key("models")
+        json.openArray()
+        for model in view.models {
+            json.openObject()
+            json.field("id", model.name)
+            json.field("queued", desk.waiting(model.index))
+            json.key("workers")
+            json.openArray()
+            for placement in model.placements { json.string(view.workers[placement.position].id.rawValue) }
+            json.closeArray()
+            json.closeObject()
+        }
+        json.closeArray()
+        json.closeObject()
+        return json.bytes
+    }
+
+    private func append(_ worker: Worker, in view: RoutingView, to json: inout JSONText) {
+        let condition = board.condition(worker.index)
+        json.openObject()
+        json.field("id", worker.id.rawValue)
+        json.field("kind", worker.kind.rawValue)
+        json.field("address", "\(worker.host):\(worker.port)")
+        json.field("state", condition.word)
+        if let why = condition.why { json.field("why", why) }
+        json.field("running", board.running(worker.index))
+        json.field("slots", worker.slots)
+        json.field("prompt_tokens_ahead", board.promptTokens(worker.index))
+        json.field("output_tokens_ahead", board.outputTokens(worker.index))
+        json.key("models")
+        json.openArray()
+        for model in worker.models { json.string(model.name) }
+        json.closeArray()
+        json.closeObject()
+    }
+}

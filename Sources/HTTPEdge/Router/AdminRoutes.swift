@@ -1,0 +1,59 @@
+/// What only an administrator may see or do.
+import HTTPTypes
+import Hummingbird
+import InferenceDialect
+import Settings
+import Telemetry
+
+struct AdminRoutes: Sendable {
+    let facts: any GatewayFacts
+
+    /// `GET /v1/cluster/status`
+    func status() -> Response { EdgeAnswer.json(.ok, facts.clusterStatus()) }
+
+    /// `POST /admin/config/reload`: what was applied and what still needs a restart; or every fault, and that nothing
+    /// changed.
+    func reload() async -> Response {
+        switch await facts.reload() {
+        case .applied(let changes): Self.applied(changes)
+        case .rejected(let lines): Self.rejected(lines)
+        }
+    }
+
+    static func applied(_ changes: SettingsChanges) -> Response {
+        var json = JSONText()
+        json.openObject()
+        json.field("object", "config.reload")
+        append(changes.applied.map(\.line), as: "applied", to: &json)
+        append(changes.needRestart.map(\.line), as: "needs_restart", to: &json)
+        json.closeObject()
+        return EdgeAnswer.json(.ok, json.bytes)
+    }
+
+    static func rejected(_ lines: [String]) -> Response {
+        let count = lines.count == 1 ? "a fault" : "\(lines.count) faults"
+        var json = JSONText()
+        json.openObject()
+        json.key("error")
+        json.openObject()
+        json.field(
+            "message",
+            "The settings have \(count), so nothing was changed and the settings in use stay: "
+                + lines.joined(separator: "; "))
+        json.field("type", "invalid_request_error")
+        json.key("param")
+        json.null()
+        json.field("code", "config_rejected")
+        json.closeObject()
+        append(lines, as: "faults", to: &json)
+        json.closeObject()
+        return EdgeAnswer.json(.unprocessableContent, json.bytes)
+    }
+
+    private static func append(_ lines: [String], as key: String, to json: inout JSONText) {
+        json.key(key)
+        json.openArray()
+        for line in lines { json.string(line) }
+        json.closeArray()
+    }
+}

@@ -1,0 +1,256 @@
+/// One whole frame of an event stream, read: its kind, its counts, which choices spoke.
+struct FrameReading {
+    private(set) var kind = EventStreamCutter.Kind.comment(progress: false)
+    private(set) var usage: TokenUsage?
+    private(set) var choicesSeen: UInt128 = 0
+    private(set) var choicesFinished: UInt128 = 0
+    private(set) var errorBody: [UInt8] = []
+    /// The first number of a comment `keepalive 2048/8192`: prompt tokens computed so far.
+    private(set) var promptDone: Int?
+
+    private var hasContent = false
+    private var hasRole = false
+    private var hasFinish = false
+
+    init(_ frame: UnsafeRawBufferPointer, route: InferenceRoute) {
+        var data = 0..<0
+        var dataLines = 0
+        var joined: [UInt8] = []
+        var saysError = false
+        var told: Range<Int>?
+        var start = Self.withoutMark(frame)
+        while start < frame.count {
+            let end = ByteSearch.first(of: 0x0a, or: 0x0d, in: frame, from: start)
+            let line = start..<end
+            start = end + (end + 1 < frame.count && frame[end] == 0x0d && frame[end + 1] == 0x0a ? 2 : 1)
+            guard !line.isEmpty else { continue }
+            if frame[line.lowerBound] == UInt8(ascii: ":") {
+                let comment = UnsafeRawBufferPointer(rebasing: frame[line])
+                if case .advanced(let done, _) = PromptProgress(comment: comment) { promptDone = done }
+            } else if let value = Self.value(of: "data", frame, line) {
+                dataLines += 1
+                if dataLines == 1 {
+                    data = value
+                } else {
+                    if dataLines == 2 { joined.append(contentsOf: frame[data]) }
+                    joined.append(0x0a)
+                    joined.append(contentsOf: frame[value])
+                }
+            } else if let value = Self.value(of: "event", frame, line) {
+                saysError = JSONCursor(frame).isWord(value, "error")
+            } else if let value = Self.value(of: "error", frame, line), !value.isEmpty {
+                // Older builds of llama-server write the error as a field of that name. The standard would drop it.
+                told = value
+            }
+        }
+        guard dataLines > 0 else {
+            if let told { fail(UnsafeRawBufferPointer(rebasing: frame[told])) }
+            return
+        }
+        if dataLines == 1 {
+            read(UnsafeRawBufferPointer(rebasing: frame[data]), route, saysError)
+        } else {
+            joined.withUnsafeBytes { read($0, route, saysError) }
+        }
+    }
+
+    /// A byte order mark may stand before the first line.
+    private static func withoutMark(_ frame: UnsafeRawBufferPointer) -> Int {
+        frame.count >= 3 && frame[0] == 0xef && frame[1] == 0xbb && frame[2] == 0xbf ? 3 : 0
+    }
+
+    /// What stands behind `name:` and at most one space; nil for another field.
+    private static func value(of name: StaticString, _ frame: UnsafeRawBufferPointer, _ line: Range<Int>) -> Range<Int>?
+    {
+        let length = name.utf8CodeUnitCount
+        guard line.count >= length else { return nil }
+        for offset in 0..<length where frame[line.lowerBound + offset] != name.utf8Start[offset] { return nil }
+        var from = line.lowerBound + length
+        // A field's name alone is a field with an empty value.
+        guard from < line.upperBound else { return from..<from }
+        guard frame[from] == UInt8(ascii: ":") else { return nil }
+        from += 1
+        if from < line.upperBound, frame[from] == 0x20 { from += 1 }
+        return from..<line.upperBound
+    }
+
+    // MARK: The event
+
+    private mutating func read(_ data: UnsafeRawBufferPointer, _ route: InferenceRoute, _ saysError: Bool) {
+        var cursor = JSONCursor(data)
+        let first = cursor.peek()
+        if first == UInt8(ascii: "["), Self.isDone(data) {
+            kind = .done
+            return
+        }
+        if saysError { return fail(data) }
+        guard first == UInt8(ascii: "{") else {
+            // `data: null` comes from a real server; an empty `data:` says as little.
+            kind = first == UInt8(ascii: "n") || first == 0 ? .null : .other
+            return
+        }
+        switch route {
+        case .chatCompletions, .completions: readCompletion(&cursor)
+        case .embeddings, .other: readTyped(&cursor)
+        }
+        if kind == .error { fail(data) }
+    }
+
+    private static func isDone(_ data: UnsafeRawBufferPointer) -> Bool {
+        let word: StaticString = "[DONE]"
+        var start = 0
+        var end = data.count
+        while start < end, data[start] <= 0x20 { start += 1 }
+        while end > start, data[end - 1] <= 0x20 { end -= 1 }
+        return JSONCursor(data).isWord(start..<end, word)
+    }
+
+    private mutating func fail(_ data: UnsafeRawBufferPointer) {
+        kind = .error
+        errorBody = Array(data.prefix(EventStreamCutter.errorBytesMax))
+    }
+
+    /// A chunk of a chat or text completion.
+    private mutating func readCompletion(_ cursor: inout JSONCursor) {
+        _ = cursor.take(UInt8(ascii: "{"))
+        var hasChoices = false
+        var hasChoice = false
+        var isError = false
+        var isFirst = true
+        while cursor.another(before: UInt8(ascii: "}"), isFirst: isFirst) {
+            isFirst = false
+            guard let key = cursor.key() else { break }
+            if cursor.isWord(key, "choices"), cursor.peek() == UInt8(ascii: "[") {
+                hasChoices = true
+                hasChoice = readChoices(&cursor)
+            } else if cursor.isWord(key, "usage"), cursor.peek() == UInt8(ascii: "{") {
+                if let counted = TokenUsage(&cursor) { usage = counted }
+            } else if cursor.isWord(key, "error") {
+                isError = cursor.peek() != UInt8(ascii: "n")
+                cursor.skipValue()
+            } else {
+                cursor.skipValue()
+            }
+        }
+        kind =
+            if isError {
+                .error
+            } else if hasContent {
+                .content
+            } else if hasFinish {
+                .finish
+            } else if !hasChoice, usage != nil {
+                .usage
+            } else if cursor.isBroken || !hasChoices {
+                .other
+            } else if hasRole {
+                .role
+            } else {
+                .null
+            }
+    }
+
+    /// Whether there was any choice.
+    private mutating func readChoices(_ cursor: inout JSONCursor) -> Bool {
+        _ = cursor.take(UInt8(ascii: "["))
+        var isFirst = true
+        while cursor.another(before: UInt8(ascii: "]"), isFirst: isFirst) {
+            isFirst = false
+            if cursor.peek() == UInt8(ascii: "{") { readChoice(&cursor) } else { cursor.skipValue() }
+        }
+        return !isFirst
+    }
+
+    private mutating func readChoice(_ cursor: inout JSONCursor) {
+        _ = cursor.take(UInt8(ascii: "{"))
+        var index = 0
+        var finishes = false
+        var isFirst = true
+        while cursor.another(before: UInt8(ascii: "}"), isFirst: isFirst) {
+            isFirst = false
+            guard let key = cursor.key() else { break }
+            if cursor.isWord(key, "delta"), cursor.peek() == UInt8(ascii: "{") {
+                readDelta(&cursor)
+            } else if cursor.isWord(key, "text") {
+                if isNonEmptyString(&cursor) { hasContent = true }
+            } else if cursor.isWord(key, "finish_reason") {
+                finishes = isNonEmptyString(&cursor)
+            } else if cursor.isWord(key, "index") {
+                index = cursor.integer() ?? 0
+            } else {
+                cursor.skipValue()
+            }
+        }
+        if finishes { hasFinish = true }
+        guard index < 128 else { return }
+        choicesSeen |= 1 << UInt128(index)
+        if finishes { choicesFinished |= 1 << UInt128(index) }
+    }
+
+    /// Content is text of any name (`content`, `reasoning`, `reasoning_content`, `refusal`, …), a tool call, audio: any
+    /// member with something in it but the role.
+    private mutating func readDelta(_ cursor: inout JSONCursor) {
+        _ = cursor.take(UInt8(ascii: "{"))
+        var isFirst = true
+        while cursor.another(before: UInt8(ascii: "}"), isFirst: isFirst) {
+            isFirst = false
+            guard let key = cursor.key() else { return }
+            switch cursor.peek() {
+            case UInt8(ascii: "\""):
+                let isText = isNonEmptyString(&cursor)
+                if cursor.isWord(key, "role") { hasRole = true } else if isText { hasContent = true }
+            case UInt8(ascii: "["), UInt8(ascii: "{"):
+                let before = cursor.position
+                cursor.skipValue()
+                if !Self.isHollow(cursor.bytes[before..<cursor.position]) { hasContent = true }
+            default: cursor.skipValue()
+            }
+        }
+    }
+
+    private func isNonEmptyString(_ cursor: inout JSONCursor) -> Bool {
+        guard cursor.peek() == UInt8(ascii: "\"") else {
+            cursor.skipValue()
+            return false
+        }
+        return cursor.string().map { !$0.isEmpty } ?? false
+    }
+
+    /// `[]` or `{}`, white space aside.
+    private static func isHollow(_ value: Slice<UnsafeRawBufferPointer>) -> Bool {
+        var inside = 0
+        for byte in value where byte > 0x20 {
+            inside += 1
+            if inside > 2 { return false }
+        }
+        return true
+    }
+
+    /// Streams of other routes have typed events; which of them a client would miss is not known here, so each counts.
+    private mutating func readTyped(_ cursor: inout JSONCursor) {
+        kind = .content
+        readMembers(&cursor, isInside: false)
+    }
+
+    private mutating func readMembers(_ cursor: inout JSONCursor, isInside: Bool) {
+        _ = cursor.take(UInt8(ascii: "{"))
+        var isFirst = true
+        while cursor.another(before: UInt8(ascii: "}"), isFirst: isFirst) {
+            isFirst = false
+            guard let key = cursor.key() else { return }
+            if cursor.isWord(key, "error"), cursor.peek() != UInt8(ascii: "n") { kind = .error }
+            if cursor.isWord(key, "type"), cursor.peek() == UInt8(ascii: "\"") {
+                if let word = cursor.string(), cursor.isWord(word, "error") { kind = .error }
+            } else if !isInside, cursor.isWord(key, "response") || cursor.isWord(key, "message"),
+                cursor.peek() == UInt8(ascii: "{")
+            {
+                // The last event of a response, and the first of a message, hold the count one level down.
+                readMembers(&cursor, isInside: true)
+            } else if cursor.isWord(key, "usage"), cursor.peek() == UInt8(ascii: "{") {
+                if let counted = TokenUsage(&cursor) { usage = counted }
+            } else {
+                cursor.skipValue()
+            }
+        }
+    }
+}

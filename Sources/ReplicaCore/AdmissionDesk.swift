@@ -1,0 +1,95 @@
+/// Where exchanges wait that found no free slot: a line per model, and a way to wake whoever is next.
+///
+/// No wake-up is lost: an exchange looks for a slot once more *after* its ticket is counted here, and whoever frees a
+/// slot looks at the count *after* the slot is free. One of the two sees the other.
+///
+/// One lock for all models: it is touched only when a model has no free slot left.
+package import Balancing
+package import Determinism
+import Synchronization
+
+package final class AdmissionDesk: Sendable {
+    package typealias Wake = @Sendable () -> Void
+
+    private struct Line: Sendable {
+        var queue: AdmissionQueue
+        /// Woken, found the slot gone, back again: served before the others, in their order.
+        var returned: [TicketID] = []
+        var wakes: [TicketID: Wake] = [:]
+    }
+
+    private struct State: Sendable {
+        var lines: [ModelIndex: Line] = [:]
+        var nextTicket: UInt64 = 0
+        var bound: Int
+    }
+
+    private let state: Mutex<State>
+    private let total = Atomic<Int>(0)
+
+    /// At most `bound` exchanges wait for one model.
+    package init(bound: Int) { state = Mutex(State(bound: bound)) }
+
+    /// For lines that are empty or made later; a line in use keeps its bound until it has emptied.
+    package func setBound(_ bound: Int) {
+        state.withLock { state in
+            state.bound = bound
+            state.lines = state.lines.filter { !$0.value.wakes.isEmpty }
+        }
+    }
+
+    /// A ticket, or nil when the line is full. `wake` may be called on any thread, once, when it is the ticket's turn;
+    /// then the ticket is used up. `isReturning`: it was its turn already, and somebody was quicker.
+    package func enqueue(
+        model: ModelIndex, tenant: UInt64, deadline: Instant, isReturning: Bool = false, wake: @escaping Wake
+    ) -> TicketID? {
+        let ticket: TicketID? = state.withLock { state in
+            let ticket = TicketID(rawValue: state.nextTicket)
+            let bound = state.bound
+            var line = state.lines.removeValue(forKey: model) ?? Line(queue: AdmissionQueue(bound: bound))
+            defer { state.lines[model] = line }
+            if isReturning {
+                // It was counted a moment ago; a line that filled up meanwhile is one longer for that moment.
+                line.returned.append(ticket)
+            } else {
+                guard line.wakes.count < bound, line.queue.enqueue(ticket, tenant: tenant, deadline: deadline) else {
+                    return nil
+                }
+            }
+            state.nextTicket += 1
+            line.wakes[ticket] = wake
+            return ticket
+        }
+        if ticket != nil { total.add(1, ordering: .sequentiallyConsistent) }
+        return ticket
+    }
+
+    package func cancel(_ model: ModelIndex, _ ticket: TicketID) {
+        let wasThere = state.withLock { state in
+            guard var line = state.lines.removeValue(forKey: model) else { return false }
+            defer { state.lines[model] = line }
+            guard line.wakes.removeValue(forKey: ticket) != nil else { return false }
+            if !line.queue.cancel(ticket) { line.returned.removeAll { $0 == ticket } }
+            return true
+        }
+        if wasThere { total.subtract(1, ordering: .sequentiallyConsistent) }
+    }
+
+    /// Wakes whoever is next for this model, if anybody waits.
+    package func wakeNext(_ model: ModelIndex) {
+        let wake: Wake? = state.withLock { state in
+            guard var line = state.lines.removeValue(forKey: model) else { return nil }
+            defer { state.lines[model] = line }
+            let next = line.returned.isEmpty ? line.queue.popNext() : line.returned.removeFirst()
+            guard let next else { return nil }
+            return line.wakes.removeValue(forKey: next)
+        }
+        guard let wake else { return }
+        total.subtract(1, ordering: .sequentiallyConsistent)
+        wake()
+    }
+
+    package func waiting(_ model: ModelIndex) -> Int { state.withLock { $0.lines[model]?.wakes.count ?? 0 } }
+
+    package var waitingTotal: Int { total.load(ordering: .sequentiallyConsistent) }
+}

@@ -1,0 +1,172 @@
+/// What every event loop counts on workers: slots, tokens ahead, dials, health, breakers. One cell per worker.
+///
+/// Numbers are atomics, one each and not one stripe per loop: a slot is taken by compare-and-exchange up to the cap, and
+/// a sum of stripes could overshoot it. Health and breakers change seldom and are behind a lock, with an atomic before it
+/// that the usual case reads instead.
+package import Balancing
+package import Determinism
+import Synchronization
+
+package final class WorkerBoard: Sendable {
+    /// Different workers in the life of a process. Cells are never given to another worker.
+    package static let workersMax = 256
+
+    private let cells: [Cell]
+    private let claimed = Mutex<[WorkerID: WorkerIndex]>([:])
+
+    package init() { cells = (0..<Self.workersMax).map { Cell(seed: UInt64($0)) } }
+
+    /// The worker's cell, claimed at the first call; nil when all are taken.
+    package func index(for id: WorkerID) -> WorkerIndex? {
+        claimed.withLock { claimed in
+            if let known = claimed[id] { return known }
+            guard claimed.count < Self.workersMax else { return nil }
+            let index = WorkerIndex(rawValue: claimed.count)
+            claimed[id] = index
+            return index
+        }
+    }
+
+    // MARK: Slots
+
+    /// Takes a slot if fewer than `cap` are taken.
+    package func tryTakeSlot(_ worker: WorkerIndex, cap: Int) -> Bool { Self.tryRaise(self[worker].running, cap) }
+
+    package func releaseSlot(_ worker: WorkerIndex) { Self.lower(self[worker].running, "slot", worker) }
+
+    /// Slots taken by this replica now.
+    package func running(_ worker: WorkerIndex) -> Int { self[worker].running.load(ordering: .relaxed) }
+
+    // MARK: Dials
+
+    /// A dial may begin if fewer than `cap` are under way.
+    package func tryBeginConnect(_ worker: WorkerIndex, cap: Int) -> Bool {
+        Self.tryRaise(self[worker].connecting, cap)
+    }
+
+    package func endConnect(_ worker: WorkerIndex) { Self.lower(self[worker].connecting, "dial", worker) }
+
+    // MARK: Tokens ahead
+
+    package func addTokens(_ worker: WorkerIndex, prompt: Int, output: Int) {
+        self[worker].prompt.add(prompt, ordering: .relaxed)
+        self[worker].output.add(output, ordering: .relaxed)
+    }
+
+    package func removeTokens(_ worker: WorkerIndex, prompt: Int, output: Int) {
+        self[worker].prompt.subtract(prompt, ordering: .relaxed)
+        self[worker].output.subtract(output, ordering: .relaxed)
+    }
+
+    package func promptTokens(_ worker: WorkerIndex) -> Int { self[worker].prompt.load(ordering: .relaxed) }
+    package func outputTokens(_ worker: WorkerIndex) -> Int { self[worker].output.load(ordering: .relaxed) }
+
+    // MARK: Health
+
+    package func condition(_ worker: WorkerIndex) -> WorkerCondition {
+        WorkerCondition(code: self[worker].condition.load(ordering: .acquiring)) ?? .loading
+    }
+
+    /// Tells the worker's state machine something and publishes what it believes after it.
+    package func tellHealth(_ worker: WorkerIndex, _ input: WorkerHealth.Input, at now: Instant) {
+        let cell = self[worker]
+        let effects = cell.health.withLock { health in
+            let effects = health.handle(input, at: now)
+            cell.condition.store(health.condition.code, ordering: .releasing)
+            return effects
+        }
+        if effects.contains(.wantsCanary) { cell.wantsCanary.store(true, ordering: .releasing) }
+    }
+
+    /// Whether the worker should be asked for one token; true once per wish.
+    package func takeCanaryWish(_ worker: WorkerIndex) -> Bool {
+        self[worker].wantsCanary.exchange(false, ordering: .acquiringAndReleasing)
+    }
+
+    // MARK: Breakers
+
+    /// Whether an exchange of this model may go there. A `.probe` is a permit for one and must be answered by
+    /// `recordBreaker(…, wasProbe: true, …)`.
+    package func breakerAllows(_ worker: WorkerIndex, model: ModelIndex, at now: Instant) -> Admission {
+        let cell = self[worker]
+        guard cell.openBreakers.load(ordering: .acquiring) > 0 else { return .closed }
+        return cell.withBreakers { breakers in
+            guard var breaker = breakers.byModel[model] else { return .closed }
+            let admission = breaker.admit(at: now)
+            breakers.byModel[model] = breaker
+            return admission
+        }
+    }
+
+    package func recordBreaker(
+        _ worker: WorkerIndex, model: ModelIndex, _ outcome: Outcome, wasProbe: Bool, at now: Instant
+    ) {
+        let cell = self[worker]
+        // Nothing ever failed there: a success says nothing new, and most exchanges end here.
+        if outcome != .failure, !wasProbe, cell.troubledBreakers.load(ordering: .acquiring) == 0 { return }
+        cell.withBreakers { breakers in
+            var breaker = breakers.byModel[model] ?? CircuitBreaker()
+            breaker.record(outcome, wasProbe: wasProbe, at: now, jitter: breakers.random.fraction())
+            // A breaker without a failure in sight is as good as none, and the fast way is open again.
+            breakers.byModel[model] = breaker.isPristine ? nil : breaker
+        }
+    }
+
+    /// 0 closed, 1 half open, 2 open.
+    package func breakerLevel(_ worker: WorkerIndex, model: ModelIndex) -> Int {
+        let cell = self[worker]
+        guard cell.openBreakers.load(ordering: .acquiring) > 0 else { return 0 }
+        return cell.withBreakers { $0.byModel[model]?.level ?? 0 }
+    }
+
+    // MARK: Cells
+
+    private subscript(worker: WorkerIndex) -> Cell { cells[worker.rawValue] }
+
+    private static func tryRaise(_ counter: borrowing Atomic<Int>, _ cap: Int) -> Bool {
+        var seen = counter.load(ordering: .relaxed)
+        while seen < cap {
+            let (exchanged, original) = counter.weakCompareExchange(
+                expected: seen, desired: seen + 1, ordering: .acquiringAndReleasing)
+            if exchanged { return true }
+            seen = original
+        }
+        return false
+    }
+
+    private static func lower(_ counter: borrowing Atomic<Int>, _ what: StaticString, _ worker: WorkerIndex) {
+        let after = counter.subtract(1, ordering: .acquiringAndReleasing).newValue
+        if after < 0 { Fault.report("a \(what) of worker \(worker.rawValue) was given back twice") }
+    }
+}
+
+/// One worker's numbers. An object of its own, so that two workers do not share a cache line.
+private final class Cell: Sendable {
+    struct Breakers: Sendable {
+        var byModel: [ModelIndex: CircuitBreaker] = [:]
+        var random: SeededGenerator
+    }
+
+    let running = Atomic<Int>(0)
+    let connecting = Atomic<Int>(0)
+    let prompt = Atomic<Int>(0)
+    let output = Atomic<Int>(0)
+    let condition = Atomic<Int>(WorkerCondition.loading.code)
+    let wantsCanary = Atomic<Bool>(false)
+    /// Breakers that are not closed, and breakers that remember a failure.
+    let openBreakers = Atomic<Int>(0)
+    let troubledBreakers = Atomic<Int>(0)
+    let health = Mutex(WorkerHealth())
+    private let breakers: Mutex<Breakers>
+
+    init(seed: UInt64) { breakers = Mutex(Breakers(random: SeededGenerator(seed: seed))) }
+
+    func withBreakers<Result: Sendable>(_ change: (inout Breakers) -> Result) -> Result {
+        breakers.withLock { breakers in
+            let result = change(&breakers)
+            openBreakers.store(breakers.byModel.values.count { $0.level > 0 }, ordering: .releasing)
+            troubledBreakers.store(breakers.byModel.count, ordering: .releasing)
+            return result
+        }
+    }
+}

@@ -1,0 +1,188 @@
+/// One request, read and understood as this kind of server would: what to say, at what length, in which form.
+package struct Ask: Sendable {
+    package enum Route: String, Sendable, CaseIterable {
+        case chat = "/v1/chat/completions"
+        case text = "/v1/completions"
+        case embeddings = "/v1/embeddings"
+    }
+
+    package var route: Route
+    /// The name that answers carry.
+    package var modelEcho: String
+    /// Position among the worker's models.
+    package var model: Int
+    package var stream = false
+    package var includeUsage = false
+    /// The request named `stream_options` without `include_usage`, on which mlx_lm stumbles at its end.
+    package var losesDone = false
+    package var runsAlone = false
+    package var severalPrompts = false
+    package var plan: AnswerPlan
+    package var embeddings: EmbeddingAsk?
+    /// For faults that strike only requests containing a text.
+    package var body: [UInt8] = []
+}
+
+/// Vectors to be made up, in numbers or as base64 of little-endian floats.
+package struct EmbeddingAsk: Sendable {
+    package var inputs: [TokenText]
+    package var dimensions: Int
+    package var base64: Bool
+}
+
+/// Why a request is not answered.
+package enum Refusal: Error, Sendable, Equatable {
+    case answer(status: Int, body: [UInt8])
+    /// The connection is closed without a byte, as Python does when a handler raises.
+    case hangUp
+    /// The request goes unanswered with a 404 like every later one: the thread that computes is no more.
+    case threadDies
+    /// The whole process is gone.
+    case processDies
+}
+
+/// What a worker knows when it reads a request.
+package struct AskReader: Sendable {
+    package let flavor: Flavor
+    package let models: [SimulatedModel]
+    package let contextTokens: Int
+    package let slots: Int
+    static let choicesMax = 128
+    static let vocabulary = 128_256
+    static let dimensionsMax = 4_096
+
+    package init(flavor: Flavor, models: [SimulatedModel], contextTokens: Int, slots: Int) {
+        self.flavor = flavor
+        self.models = models
+        self.contextTokens = contextTokens
+        self.slots = slots
+    }
+
+    package func read(_ route: Ask.Route, _ body: [UInt8]) throws(Refusal) -> Ask {
+        let request: JSONValue
+        do throws(JSONValue.Unreadable) {
+            request = try JSONValue(body)
+        } catch {
+            throw ErrorText.invalidJSON(flavor, error)
+        }
+        guard case .object = request else { throw ErrorText.notAnObject(flavor) }
+        try checkTypes(request)
+        let model = try self.model(request)
+        if route == .embeddings { return try embeddings(request, model) }
+        var prompts = try self.prompts(route, request)
+        try checkQueriesOfDeath(request, route)
+        if prompts.isEmpty { prompts = [Prompt()] }
+        let promptTokens = prompts.reduce(0) { $0 + $1.tokens.count }
+        let longest = prompts.reduce(0) { max($0, $1.tokens.count) }
+        if flavor.refusesLongPrompts, longest >= contextTokens {
+            throw ErrorText.contextExceeded(flavor, promptTokens: longest, contextTokens: contextTokens)
+        }
+        let choices = flavor.obeysChoices ? (given("n", request)?.whole ?? 1) : 1
+        guard (1...Self.choicesMax).contains(choices) else {
+            throw ErrorText.invalid(flavor, "n", "n must be between 1 and \(Self.choicesMax)")
+        }
+        if flavor == .llamaCpp, choices * prompts.count > slots, choices > 1 {
+            throw ErrorText.invalid(
+                flavor, "n", "n_cmpl cannot be greater than the number of slots, please increase -np")
+        }
+        var plans: [ChoicePlan] = []
+        let writer = ChoiceWriter(reader: self, request: request, route: route, model: models[model].name)
+        for prompt in prompts {
+            for choice in 0..<choices { plans.append(writer.choice(choice, prompt)) }
+        }
+        let plan = AnswerPlan(choices: plans, promptTokens: promptTokens, sequence: prompts[0].tokens)
+        let options = given("stream_options", request)
+        let usage = options?["include_usage"]?.flag
+        return Ask(
+            route: route,
+            modelEcho: flavor == .llamaCpp ? models[model].name : request["model"]?.text ?? models[model].name,
+            model: model, stream: given("stream", request)?.flag ?? false, includeUsage: usage ?? false,
+            losesDone: flavor == .mlxLM && options != nil && usage == nil,
+            runsAlone: flavor.seedRunsAlone && given("seed", request) != nil,
+            severalPrompts: prompts.count > 1, plan: plan, embeddings: nil, body: body)
+    }
+
+    /// A member, unless it is null, which means the same as its absence wherever null is not refused.
+    func given(_ name: String, _ request: JSONValue) -> JSONValue? {
+        guard let value = request[name], value != .null else { return nil }
+        return value
+    }
+
+    private func model(_ request: JSONValue) throws(Refusal) -> Int {
+        guard let name = request["model"]?.text else {
+            guard flavor != .openAI else {
+                throw ErrorText.invalid(flavor, "model", "you must provide a model parameter")
+            }
+            return 0
+        }
+        if let position = models.firstIndex(where: { $0.name == name }) { return position }
+        if flavor.servesUnknownModels || (flavor == .mlxLM && name == "default_model") { return 0 }
+        throw ErrorText.unknownModel(flavor, name)
+    }
+
+    /// The types that the real server looks at before anything else.
+    private func checkTypes(_ request: JSONValue) throws(Refusal) {
+        for rule in TypeRule.all {
+            guard let value = request[rule.name] else { continue }
+            if value == .null {
+                if flavor == .mlxLM, rule.nullIsRefusedByMLX {
+                    throw ErrorText.invalid(flavor, rule.name, "\(rule.name) must be of type \(rule.pythonType)")
+                }
+                continue
+            }
+            if let complaint = rule.complaint(value) { throw ErrorText.invalid(flavor, rule.name, complaint) }
+        }
+    }
+
+    /// Requests that are known to end a real server. Observed; see the contract tests of each kind.
+    private func checkQueriesOfDeath(_ request: JSONValue, _ route: Ask.Route) throws(Refusal) {
+        guard flavor == .mlxLM else { return }
+        if let bias = given("logit_bias", request)?.members,
+            bias.contains(where: { (Int($0.name) ?? 0) >= Self.vocabulary || (Int($0.name) ?? 0) < -Self.vocabulary })
+        {
+            throw .processDies
+        }
+        if route == .text, let prompt = request["prompt"] {
+            if prompt.text == "" { throw .threadDies }
+            if let items = prompt.items, items.contains(where: { $0.text != nil }) { throw .threadDies }
+        }
+        if let stop = given("stop", request), stop.text == nil,
+            stop.items == nil || stop.items!.contains(where: { $0.text == nil })
+        {
+            throw .threadDies
+        }
+        if let most = given("top_k", request)?.whole, most > Self.vocabulary,
+            (given("temperature", request)?.number ?? 0) > 0
+        {
+            throw .threadDies
+        }
+    }
+
+    private func prompts(_ route: Ask.Route, _ request: JSONValue) throws(Refusal) -> [Prompt] {
+        switch route {
+        case .chat: return [try PromptReader(flavor: flavor).chat(request)]
+        case .text, .embeddings:
+            let name = route == .text ? "prompt" : "input"
+            return try PromptReader(flavor: flavor).texts(request[name], name)
+        }
+    }
+
+    private func embeddings(_ request: JSONValue, _ model: Int) throws(Refusal) -> Ask {
+        let prompts = try self.prompts(.embeddings, request)
+        let dimensions = given("dimensions", request)?.whole ?? 64
+        guard (1...Self.dimensionsMax).contains(dimensions) else {
+            throw ErrorText.invalid(flavor, "dimensions", "dimensions must be between 1 and \(Self.dimensionsMax)")
+        }
+        let tokens = prompts.reduce(0) { $0 + $1.tokens.count }
+        let inputs = prompts.map { prompt in
+            var text = TokenText(model: models[model].name)
+            text.read(prompt.bytes)
+            return text
+        }
+        return Ask(
+            route: .embeddings, modelEcho: request["model"]?.text ?? models[model].name, model: model,
+            plan: AnswerPlan(choices: [], promptTokens: tokens, sequence: prompts.first?.tokens ?? []),
+            embeddings: EmbeddingAsk(
+                inputs: inputs, dimensions: dimensions, base64: request["encoding_format"]?.text == "base64"))
+    }
+}

@@ -1,0 +1,102 @@
+package import Determinism
+
+/// What the machine tells about itself: journal entries and the state that the control port shows.
+extension WorkerMachine {
+    mutating func note(_ event: Journal.Event, _ exchange: Exchange) {
+        append(
+            event, exchange.id, phase: exchange.phase, model: exchange.model,
+            tokens: event == .accept
+                ? exchange.plan.promptTokens : event == .progress ? exchange.prefilled : exchange.told)
+    }
+
+    mutating func noteClosed(_ exchange: Exchange, _ noticed: Bool) {
+        append(
+            .closed, exchange.id, phase: exchange.phase, model: exchange.model, tokens: exchange.told, noticed: noticed)
+    }
+
+    mutating func record(_ event: Journal.Event, _ id: ExchangeID?, model: Int? = nil, note: String? = nil) {
+        append(event, id, model: model, note: note)
+    }
+
+    private mutating func append(
+        _ event: Journal.Event, _ id: ExchangeID?, phase: Phase? = nil, model: Int? = nil, tokens: Int? = nil,
+        noticed: Bool? = nil, note: String? = nil
+    ) {
+        journal.append(
+            Journal.Entry(
+                event: event, at: time, monotonic: monotonic, exchange: id, phase: phase, model: model,
+                tokens: tokens, noticed: noticed, note: note))
+    }
+
+    package var runningCount: Int { running.count }
+    package var queuedCount: Int { queue.count }
+    package var now: Instant { time }
+
+    /// Gigabytes of weights in memory and of keys and values, running and cached.
+    package var memory: (weights: Double, cache: Double, limit: Double) {
+        let loaded = flavor.keepsOneModel ? [models[resident]] : models
+        var cache = 0.0
+        for (position, model) in models.enumerated() {
+            var tokens = caches[position].tokens
+            for exchange in running where exchange.model == position { tokens += exchange.prefilled + exchange.told }
+            cache += Double(tokens) * model.cacheBytesPerToken / 1e9
+        }
+        let limit = memoryGigabytes * (memoryGigabytes > 36 ? 0.75 : 0.67)
+        return (loaded.reduce(0) { $0 + $1.gigabytes }, cache, limit)
+    }
+
+    package func stateReport() -> JSONValue {
+        let memory = self.memory
+        let slots = running.map { exchange in
+            JSONValue.members([
+                "exchange": .integer(exchange.id.rawValue), "phase": .string(exchange.phase.rawValue),
+                "model": .string(models[exchange.model].name), "prompt_tokens": .integer(exchange.plan.promptTokens),
+                "prefilled": .integer(exchange.prefilled), "tokens": .integer(exchange.told),
+                "stream": .bool(exchange.stream), "gone": .bool(exchange.isGone), "stalled": .bool(exchange.isStalled),
+            ])
+        }
+        return .members([
+            "kind": .string(flavor.rawValue), "chip": .string(chip.name),
+            "now_ms": .real(Double(time.nanoseconds) / 1e6),
+            "running": .integer(running.count), "queued": .integer(queue.count), "slots_total": .integer(self.slots),
+            "slots": .array(slots), "models": .array(models.map { .string($0.name) }),
+            "resident": .string(models[resident].name), "loading": .bool(loading != nil),
+            "thread_dead": .bool(isThreadDead), "speed": .real(timing.speed),
+            "cache": .members([
+                "entries": .integer(caches.reduce(0) { $0 + $1.count }),
+                "tokens": .integer(caches.reduce(0) { $0 + $1.tokens }),
+            ]),
+            "memory": .members([
+                "weights_gb": .real(memory.weights), "cache_gb": .real(memory.cache), "limit_gb": .real(memory.limit),
+            ]),
+            "counters": .members([
+                "accepted": .integer(counters.accepted), "refused": .integer(counters.refused),
+                "finished": .integer(counters.finished), "left": .integer(counters.left),
+                "tokens": .integer(counters.tokens), "prompt_tokens": .integer(counters.promptTokens),
+                "cached_tokens": .integer(counters.cachedTokens), "loads": .integer(counters.loads),
+                "evictions": .integer(counters.evictions),
+            ]),
+            "faults": .array(
+                faults.map { .members(["id": .integer($0.id), "kind": .string($0.kind.rawValue)]) }),
+            "journal_end": .integer(journal.lastNumber),
+        ])
+    }
+
+    package func report(_ entry: Journal.Entry) -> JSONValue {
+        var members: [JSONValue.Member] = [
+            .init(name: "n", value: .integer(entry.number)), .init(name: "event", value: .string(entry.event.rawValue)),
+            .init(name: "t_ns", value: .integer(Int(entry.monotonic))),
+            .init(name: "at_ns", value: .integer(Int(entry.at.nanoseconds))),
+        ]
+        func add(_ name: String, _ value: JSONValue?) {
+            if let value { members.append(.init(name: name, value: value)) }
+        }
+        add("exchange", entry.exchange.map { .integer($0.rawValue) })
+        add("phase", entry.phase.map { .string($0.rawValue) })
+        add("model", entry.model.map { .string(models[$0].name) })
+        add("tokens", entry.tokens.map { .integer($0) })
+        add("noticed", entry.noticed.map { .bool($0) })
+        add("note", entry.note.map { .string($0) })
+        return .object(members)
+    }
+}

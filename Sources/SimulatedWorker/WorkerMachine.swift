@@ -1,0 +1,224 @@
+package import Determinism
+
+/// A worker made of arithmetic: requests, departures and the time come in, outputs for the wire come out.
+///
+/// It reads no clock: `advance(to:)` runs everything that was due until then, each at its own instant, so a late caller
+/// changes when a token is sent but never how many there are. Two clocks tick inside: one prefill runs at a time, in steps
+/// of 2,048 tokens, while a batch decodes one token per stream and step. With `isInstant` every duration is zero.
+package struct WorkerMachine: Sendable {
+    /// Requests that may wait; real servers have no bound, and one more than this gets a 503.
+    package static let queueMax = 4_096
+    package static let slotsMax = 1_024
+    package static let faultsMax = 64
+
+    package let flavor: Flavor
+    package let models: [SimulatedModel]
+    package let chip: ChipFigures
+    package let memoryGigabytes: Double
+    package let isInstant: Bool
+    package internal(set) var slots: Int
+    package internal(set) var journal = Journal()
+    package internal(set) var counters = Counters()
+    /// What happened since the wire last looked.
+    package internal(set) var outputs: [Output] = []
+    /// What the monotonic clock shows; the caller sets it before each call, for the journal.
+    package var monotonic: Int64 = 0
+
+    var time = Instant.zero
+    var timing: Timing
+    var queue: [Exchange] = []
+    var running: [Exchange] = []
+    var caches: [PrefixCache]
+    var resident: Int
+    var loading: (model: Int, until: Instant)?
+    var prefilling: (id: ExchangeID, tokens: Int, until: Instant)?
+    var decodeEnds: Instant?
+    var faults: [ScriptedFault] = []
+    var isThreadDead = false
+    /// Nominal 1; the thermal state set by the control port.
+    var heat = 1.0
+    private let seed: UInt64
+    var chance: SeededGenerator
+    private var lastExchange = 0
+    private var lastFault = 0
+
+    package struct Counters: Sendable, Equatable {
+        package var accepted = 0
+        package var refused = 0
+        package var finished = 0
+        package var left = 0
+        package var tokens = 0
+        package var promptTokens = 0
+        package var cachedTokens = 0
+        package var loads = 0
+        package var evictions = 0
+    }
+
+    package init(
+        flavor: Flavor, chip: ChipFigures, models: [SimulatedModel], memoryGigabytes: Double, slots: Int?, seed: UInt64,
+        isInstant: Bool
+    ) {
+        precondition(!models.isEmpty, "a worker without a model has nothing to say")
+        self.flavor = flavor
+        self.chip = chip
+        self.models = models
+        self.memoryGigabytes = memoryGigabytes
+        self.isInstant = isInstant
+        self.slots = min(max(1, slots ?? flavor.defaultSlots), Self.slotsMax)
+        self.seed = seed
+        timing = Timing(chip: chip)
+        caches = Array(repeating: PrefixCache(entriesMax: flavor.cacheEntriesMax), count: models.count)
+        resident = 0
+        chance = SeededGenerator(seed: seed)
+    }
+
+    package mutating func takeOutputs() -> [Output] {
+        guard !outputs.isEmpty else { return [] }
+        defer { outputs.removeAll(keepingCapacity: true) }
+        return outputs
+    }
+
+    // Requests
+
+    /// A request has arrived in full. Outputs may already be waiting when this returns.
+    package mutating func accept(_ ask: Ask, at now: Instant) -> ExchangeID {
+        advance(to: now)
+        lastExchange += 1
+        let id = ExchangeID(rawValue: lastExchange)
+        counters.accepted += 1
+        guard !isThreadDead else {
+            refuse(id, status: 404, body: ErrorText.threadDied)
+            return id
+        }
+        var exchange = Exchange(
+            id: id, model: ask.model, stream: ask.stream, runsAlone: ask.runsAlone,
+            slots: min(slots, flavor == .llamaCpp ? max(1, ask.plan.choices.count) : 1), plan: ask.plan,
+            noticing: flavor.noticing(stream: ask.stream))
+        note(.accept, exchange)
+        guard afflict(&exchange, ask) else { return id }
+        guard queue.count < Self.queueMax else {
+            refuse(id, status: 503, body: ErrorText.full(flavor))
+            return id
+        }
+        if flavor.headMoment == .atAccept, exchange.notBefore <= time { sendHead(&exchange) }
+        queue.append(exchange)
+        arrange()
+        return id
+    }
+
+    /// The reader would not have it. What it asks of the whole worker happens here.
+    package mutating func accept(_ refusal: Refusal, at now: Instant) -> ExchangeID {
+        advance(to: now)
+        lastExchange += 1
+        let id = ExchangeID(rawValue: lastExchange)
+        counters.accepted += 1
+        if isThreadDead {
+            refuse(id, status: 404, body: ErrorText.threadDied)
+            return id
+        }
+        switch refusal {
+        case .answer(let status, let body): refuse(id, status: status, body: body)
+        case .hangUp:
+            counters.refused += 1
+            record(.refuse, id)
+            outputs.append(.hangUp(id, rudely: false))
+        case .threadDies:
+            killThread()
+            refuse(id, status: 404, body: ErrorText.threadDied)
+        case .processDies:
+            record(.fault, id, note: "the process dies")
+            outputs.append(.processDies)
+        }
+        return id
+    }
+
+    /// The client closed its connection before the answer's end. A worker that does not notice goes on for nobody.
+    package mutating func clientLeft(_ id: ExchangeID, at now: Instant) {
+        advance(to: now)
+        if let position = queue.firstIndex(where: { $0.id == id }) {
+            let noticed = queue[position].noticing == .atOnce
+            noteClosed(queue[position], noticed)
+            if noticed {
+                queue.remove(at: position)
+            } else {
+                queue[position].isGone = true
+            }
+        } else if let position = running.firstIndex(where: { $0.id == id }) {
+            let noticed = running[position].noticing == .atOnce
+            noteClosed(running[position], noticed)
+            running[position].isGone = true
+            if noticed { release(position) }
+        } else {
+            return
+        }
+        counters.left += 1
+        arrange()
+    }
+
+    func isKnown(_ id: ExchangeID) -> Bool {
+        running.contains { $0.id == id } || queue.contains { $0.id == id }
+    }
+
+    mutating func refuse(_ id: ExchangeID, status: Int, body: [UInt8]) {
+        counters.refused += 1
+        record(.refuse, id, note: String(status))
+        outputs.append(.refuse(id, status: status, body: body))
+    }
+
+    // Control
+
+    package mutating func add(_ fault: ScriptedFault, at now: Instant) -> Int? {
+        advance(to: now)
+        guard faults.count < Self.faultsMax else { return nil }
+        lastFault += 1
+        var fault = fault
+        fault.id = lastFault
+        faults.append(fault)
+        record(.fault, nil, note: fault.kind.rawValue)
+        if fault.kind == .threadDead, fault.match == nil, fault.afterRequests == 0 { killThread() }
+        heatChanged()
+        return lastFault
+    }
+
+    package mutating func removeFault(_ id: Int?, at now: Instant) -> Bool {
+        advance(to: now)
+        let before = faults.count
+        faults.removeAll { id == nil || $0.id == id }
+        heatChanged()
+        return id == nil || faults.count < before
+    }
+
+    package mutating func set(slots: Int?, heat: Double?, at now: Instant) {
+        advance(to: now)
+        if let slots { self.slots = min(max(1, slots), Self.slotsMax) }
+        if let heat { self.heat = heat }
+        heatChanged()
+        arrange()
+    }
+
+    /// As a new process: nothing runs, nothing is cached, nothing is wrong. The journal stays and tells of it.
+    package mutating func restart(at now: Instant) {
+        advance(to: now)
+        for exchange in running + queue where !exchange.isGone { outputs.append(.hangUp(exchange.id, rudely: false)) }
+        running.removeAll()
+        queue.removeAll()
+        for model in caches.indices { caches[model].removeAll() }
+        prefilling = nil
+        decodeEnds = nil
+        loading = nil
+        resident = 0
+        isThreadDead = false
+        record(.reset, nil, note: "restart")
+    }
+
+    /// A restart that also forgets faults, counters, settings and the journal's entries; its numbers go on.
+    package mutating func reset(at now: Instant) {
+        restart(at: now)
+        faults.removeAll()
+        heat = 1
+        heatChanged()
+        chance = SeededGenerator(seed: seed)
+        counters = Counters()
+        journal.removeAll()
+    }
+}

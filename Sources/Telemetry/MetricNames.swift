@@ -1,0 +1,123 @@
+/// Every metric Starling itself reports, in one place: name, kind, labels and the sentence a dashboard shows.
+///
+/// Labels are bounded words (route, model, worker, outcome, state). Never a key, a user, a path or an address.
+package struct MetricName: Equatable, Sendable {
+    package let name: String
+    package let type: MetricFamily.Kind
+    package let labels: [String]
+    package let help: String
+
+    package func family(_ samples: [MetricSample]) -> MetricFamily {
+        MetricFamily(name: name, help: help, type: type, samples: samples)
+    }
+}
+
+package enum MetricNames {
+    // MARK: the lane
+    package static let requests = counter(
+        "starling_requests_total", ["route", "model", "outcome"], "Exchanges ended, by how they ended.")
+    package static let requestSeconds = histogram(
+        "starling_request_seconds", ["route"], "Seconds from a request's head to the end of its answer.")
+    package static let timeToFirstEvent = histogram(
+        "starling_time_to_first_event_seconds", ["route"],
+        "Seconds from a request's head to the first content event given to the client.")
+    package static let eventGap = histogram(
+        "starling_event_gap_seconds", [], "Seconds between two events of one stream.")
+    package static let gatewayOverhead = histogram(
+        "starling_gateway_overhead_seconds", [],
+        "Seconds a request spent in the gateway itself, from its last byte to the first byte sent to a worker, "
+            + "without waiting for a slot or a connection.")
+    package static let queueWait = histogram(
+        "starling_queue_wait_seconds", [],
+        "Seconds a request waited for a slot; requests that did not wait are not counted.")
+    package static let queued = gauge("starling_queued", ["model"], "Requests waiting for a slot now.")
+    package static let inFlight = gauge("starling_in_flight", [], "Exchanges open now.")
+    package static let cancellations = counter(
+        "starling_cancellations_total", ["phase"], "Exchanges whose client left, by what they were doing.")
+    package static let promptTokens = counter(
+        "starling_prompt_tokens_total", ["model"], "Prompt tokens as workers reported them.")
+    package static let completionTokens = counter(
+        "starling_completion_tokens_total", ["model"], "Generated tokens as workers reported them.")
+
+    // MARK: workers
+    package static let upstreamAttempts = counter(
+        "starling_upstream_attempts_total", ["worker", "outcome"], "Attempts on workers, by how they ended.")
+    package static let upstreamRetries = counter(
+        "starling_upstream_retries_total", [], "Attempts after the first one of an exchange.")
+    package static let breakerState = gauge(
+        "starling_breaker_state", ["worker", "model"], "0 closed, 1 half open, 2 open.")
+    package static let workerState = gauge(
+        "starling_worker_state", ["worker", "state"], "1 for the state a worker is in, 0 for the others.")
+    package static let workerRunning = gauge("starling_worker_running", ["worker"], "Slots in use on a worker now.")
+    package static let workerSlots = gauge("starling_worker_slots", ["worker"], "Slots a worker has.")
+    package static let workerProbes = counter(
+        "starling_worker_probes_total", ["worker", "result"], "Probes sent to workers, by what they found.")
+
+    // MARK: the replica
+    package static let buildInfo = gauge("starling_build_info", ["version", "replica"], "Always 1; the labels tell.")
+    package static let ready = gauge("starling_ready", [], "1 when the replica takes new requests.")
+    package static let configReloads = counter(
+        "starling_config_reloads_total", ["result"], "Reloads of the settings, by result.")
+    package static let configRejected = gauge(
+        "starling_config_rejected", [], "1 while the settings file has a fault and the last good one stays in use.")
+    package static let logDropped = counter(
+        "starling_log_dropped_total", [], "Log lines dropped because whoever reads them was too slow.")
+    package static let seriesRefused = counter(
+        "starling_metrics_series_refused_total", [], "Metric series that found no room.")
+    package static let faults = counter(
+        "starling_faults_total", [], "Rules of our own that were broken; anything above 0 is a bug.")
+
+    // MARK: the process
+    package static let processCPU = counter(
+        "process_cpu_seconds_total", [], "Seconds of user and system CPU time spent.")
+    package static let processResidentMemory = gauge(
+        "process_resident_memory_bytes", [], "Resident memory size in bytes.")
+    package static let processOpenFDs = gauge("process_open_fds", [], "Open file descriptors.")
+    package static let processMaxFDs = gauge("process_max_fds", [], "Limit of open file descriptors.")
+    package static let processStartTime = gauge(
+        "process_start_time_seconds", [], "Start of the process in seconds since 1970.")
+
+    package static let all: [MetricName] = [
+        requests, requestSeconds, timeToFirstEvent, eventGap, gatewayOverhead, queueWait, queued,
+        inFlight,
+        cancellations, promptTokens, completionTokens, upstreamAttempts,
+        upstreamRetries, breakerState, workerState, workerRunning, workerSlots,
+        workerProbes, buildInfo, ready, configReloads, configRejected, logDropped, seriesRefused,
+        faults,
+        processCPU, processResidentMemory, processOpenFDs, processMaxFDs, processStartTime,
+    ]
+
+    private static func counter(_ name: String, _ labels: [String], _ help: String) -> MetricName {
+        MetricName(name: name, type: .counter, labels: labels, help: help)
+    }
+
+    private static func gauge(_ name: String, _ labels: [String], _ help: String) -> MetricName {
+        MetricName(name: name, type: .gauge, labels: labels, help: help)
+    }
+
+    private static func histogram(_ name: String, _ labels: [String], _ help: String) -> MetricName {
+        MetricName(name: name, type: .histogram, labels: labels, help: help)
+    }
+}
+
+/// Where the buckets of our histograms end, in seconds. Each family spans what it can show: prompts of minutes, gaps of
+/// a decode step, microseconds of our own work.
+package enum HistogramEdges {
+    package static let timeToFirstEvent: [Double] = [
+        0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
+    ]
+    package static let eventGap: [Double] = [
+        0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60,
+    ]
+    package static let gatewayOverhead: [Double] = [
+        0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1,
+    ]
+    package static let queueWait: [Double] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+    package static let requestSeconds: [Double] = [
+        0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800,
+    ]
+    /// For a library's values of unknown unit.
+    package static let magnitudes: [Double] = [
+        0.001, 0.01, 0.1, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000,
+    ]
+}

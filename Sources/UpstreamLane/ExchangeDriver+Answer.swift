@@ -1,0 +1,252 @@
+/// Answers on their way to the client: plain ones as they come, streams frame by frame until content commits them.
+import Balancing
+import Determinism
+import ExchangeFlow
+import HTTPTypes
+import InferenceDialect
+import NIOCore
+
+extension ExchangeDriver {
+    // MARK: Plain answers
+
+    func plainBytes(_ bytes: ByteBuffer) {
+        if !machine.isContentCommitted { commitPlain() }
+        machine.workerProgressed(at: loop.now())
+        bytes.withUnsafeReadableBytes { plainScan.feed($0) }
+        answerBytes += bytes.readableBytes
+        client?.sendBody(bytes)
+    }
+
+    private func commitPlain() {
+        let now = loop.now()
+        guard let (head, bytes) = answerHead else { return }
+        firstEventAt = now
+        machine.contentCommitted(at: now)
+        placement?.paidPrompt(on: loop.shared.board)
+        status = head.status
+        client?.sendHead(loop.responseHead(for: self, from: head, in: bytes))
+    }
+
+    func plainEnded() {
+        if !machine.isContentCommitted {
+            // A length of zero is a whole answer; an end without one is none.
+            guard answerHead?.head.contentLength == 0 || answerHead?.head.status == 204 else {
+                return attemptFailed(.closedEarly, "an answer without a body")
+            }
+            commitPlain()
+        }
+        usage = plainScan.usage
+        finishAttempt(.answered)
+        finishAnswer(.answered)
+    }
+
+    // MARK: Streams
+
+    func streamBytes(_ chunk: ByteBuffer) {
+        let now = loop.now()
+        loop.frames.removeAll(keepingCapacity: true)
+        chunk.withUnsafeReadableBytes { stream?.cutter.feed($0, into: &loop.frames) }
+        relay(chunk, loop.frames, at: now)
+    }
+
+    /// Sends on what may go, frame by frame, as few slices as the frames allow.
+    private func relay(_ chunk: ByteBuffer, _ frames: [EventStreamCutter.Frame], at now: Instant) {
+        guard stream != nil else { return }
+        var passFrom = 0
+        var begin = 0
+        var sawContent = false
+        for frame in frames {
+            let range = begin..<frame.end
+            begin = frame.end
+            if stream!.passesTail {
+                // The rest of a frame whose beginning is already out.
+                stream!.passesTail = false
+                continue
+            }
+            switch frame.kind {
+            case .comment(let isProgress):
+                if isProgress { machine.workerProgressed(at: now) }
+                if machine.isContentCommitted { continue }
+                dropCarry()
+                passFrom = frame.end
+            case .role, .null:
+                if machine.isContentCommitted { continue }
+                hold(chunk, range)
+                passFrom = frame.end
+            case .usage where stream!.hidesUsage:
+                if machine.isContentCommitted { pass(chunk, passFrom..<range.lowerBound) }
+                dropCarry()
+                passFrom = frame.end
+            case .error:
+                stream!.sawErrorEvent = true
+                if !machine.isContentCommitted {
+                    let body = stream!.cutter.facts.errorBody
+                    return attemptFailed(.errorEvent, "an error event before any content", body: body)
+                }
+            case .done where !machine.isContentCommitted && !stream!.isProven:
+                return attemptFailed(.closedEarly, "[DONE] before any content")
+            case .done where machine.isContentCommitted && !stream!.isProven && !stream!.sawErrorEvent:
+                // `[DONE]` without a finish would make a truncation look complete: the truth goes first.
+                pass(chunk, passFrom..<range.lowerBound)
+                passFrom = range.lowerBound
+                tellTruncation()
+            case .content, .finish, .usage, .done, .other, .oversized:
+                sawContent = true
+                if !machine.isContentCommitted { commitStream(at: now) }
+            }
+        }
+        guard let current = stream else { return }
+        let rest = begin..<chunk.readableBytes
+        if machine.isContentCommitted {
+            // Between frames only the second half of a line end can be left over, and that belongs to what is out already.
+            let isInside = !rest.isEmpty && !current.cutter.isAtBoundary
+            let keepsRest = current.holdsTail && !current.passesTail && isInside
+            pass(chunk, passFrom..<(keepsRest ? rest.lowerBound : chunk.readableBytes))
+            if keepsRest { carry(chunk, rest) } else { stream!.isInsideFrame = isInside }
+        } else if !rest.isEmpty {
+            carry(chunk, rest)
+        }
+        if sawContent {
+            loop.noteEvent(gapSince: lastEventAt, at: now)
+            lastEventAt = now
+            machine.workerProgressed(at: now)
+        }
+    }
+
+    /// This worker it is: our head if it is not out, what was held, and from here on everything.
+    private func commitStream(at now: Instant) {
+        guard let (head, bytes) = answerHead else { return }
+        firstEventAt = now
+        if !machine.isHeadCommitted {
+            status = head.status
+            client?.sendHead(loop.responseHead(for: self, from: head, in: bytes))
+        }
+        machine.contentCommitted(at: now)
+        placement?.paidPrompt(on: loop.shared.board)
+        for buffer in stream?.held ?? [] { send(buffer) }
+        stream?.held = []
+        stream?.heldBytes = 0
+    }
+
+    private func send(_ bytes: ByteBuffer) {
+        answerBytes += bytes.readableBytes
+        client?.sendBody(bytes)
+    }
+
+    /// Sends a range of the chunk, after what was carried of its first frame.
+    private func pass(_ chunk: ByteBuffer, _ range: Range<Int>) {
+        guard !range.isEmpty else { return }
+        if stream?.carry.isEmpty == false {
+            for buffer in stream!.carry { send(buffer) }
+            dropCarry()
+        }
+        if range.count == chunk.readableBytes {
+            send(chunk)
+        } else if let slice = chunk.getSlice(at: chunk.readerIndex + range.lowerBound, length: range.count) {
+            send(slice)
+        }
+        machine.wroteToClient(at: loop.now())
+    }
+
+    private func dropCarry() {
+        stream?.carry = []
+        stream?.carryBytes = 0
+    }
+
+    /// Keeps the unfinished frame, up to a bound; past it the frame travels as it comes.
+    private func carry(_ chunk: ByteBuffer, _ range: Range<Int>) {
+        guard let slice = chunk.getSlice(at: chunk.readerIndex + range.lowerBound, length: range.count) else { return }
+        stream!.carry.append(slice)
+        stream!.carryBytes += range.count
+        guard stream!.carryBytes > machine.policy.heldBytesMax else { return }
+        if !machine.isContentCommitted { commitStream(at: loop.now()) }
+        for buffer in stream!.carry { send(buffer) }
+        dropCarry()
+        stream!.passesTail = true
+        stream!.isInsideFrame = true
+    }
+
+    /// Keeps a whole frame that is no content yet; too many of them are taken for content.
+    private func hold(_ chunk: ByteBuffer, _ range: Range<Int>) {
+        stream!.held.append(contentsOf: stream!.carry)
+        stream!.heldBytes += stream!.carryBytes + range.count
+        dropCarry()
+        if let slice = chunk.getSlice(at: chunk.readerIndex + range.lowerBound, length: range.count) {
+            stream!.held.append(slice)
+        }
+        if stream!.heldBytes > machine.policy.heldBytesMax || stream!.held.count > machine.policy.heldEventsMax {
+            commitStream(at: loop.now())
+        }
+    }
+
+    func streamEnded() {
+        guard stream != nil else { return }
+        loop.frames.removeAll(keepingCapacity: true)
+        stream!.cutter.finish(into: &loop.frames)
+        if !loop.frames.isEmpty || stream!.carryBytes > 0 { lastFrame(loop.frames) }
+        guard let current = stream, machine.phase != .settled, machine.phase == .answering else { return }
+        usage = current.cutter.facts.usage
+        guard machine.isContentCommitted else {
+            return attemptFailed(.closedEarly, "the stream ended before any content")
+        }
+        if current.sawErrorEvent {
+            finishAttempt(.errorEvent)
+            return finishAnswer(.truncated)
+        }
+        guard current.isProven || !current.provesEnd else {
+            if current.hasToldTruncation {
+                finishAttempt(.truncated)
+                return finishAnswer(.truncated)
+            }
+            return attemptFailed(.truncated, "the stream ended without a finish")
+        }
+        if current.isInsideFrame { send(ByteBuffer(string: "\n\n")) }
+        if current.provesEnd, !current.cutter.facts.doneSeen { send(ByteBuffer(string: "data: [DONE]\n\n")) }
+        finishAttempt(.answered)
+        finishAnswer(.answered)
+    }
+
+    /// The bytes ended inside a frame: it is judged as if its blank line had come, and sent on as it is.
+    private func lastFrame(_ frames: [EventStreamCutter.Frame]) {
+        guard let kind = frames.last?.kind else { return }
+        switch kind {
+        case .usage where stream!.hidesUsage: dropCarry()
+        case .error where !machine.isContentCommitted:
+            stream!.sawErrorEvent = true
+            attemptFailed(.errorEvent, "an error event before any content", body: stream!.cutter.facts.errorBody)
+        case .comment, .role, .null: if !machine.isContentCommitted { dropCarry() }
+        case .done where !stream!.isProven: break
+        case .error: stream!.sawErrorEvent = true
+        default:
+            if !machine.isContentCommitted, stream!.isProven { commitStream(at: loop.now()) }
+        }
+        guard machine.isContentCommitted, stream?.carry.isEmpty == false else { return }
+        for buffer in stream!.carry { send(buffer) }
+        dropCarry()
+        stream!.isInsideFrame = true
+    }
+
+    private func tellTruncation() {
+        stream!.hasToldTruncation = true
+        let told = AttemptFailure(
+            outcome: .truncated, detail: "the stream ended without a finish",
+            workerID: placement?.worker.id.rawValue ?? "")
+        send(ByteBuffer(bytes: clientError(for: told).event))
+    }
+
+    // MARK: While the client waits
+
+    func sendKeepalive(at now: Instant) {
+        guard let client, client.isWritable else { return }
+        if let stream, machine.isContentCommitted {
+            guard stream.carry.isEmpty, !stream.isInsideFrame, !stream.passesTail else { return }
+        }
+        if !machine.isHeadCommitted {
+            status = 200
+            client.sendHead(loop.earlyStreamHead(for: self))
+            machine.headCommitted(at: now)
+        }
+        client.sendBody(loop.keepaliveBytes)
+        client.sendFlush()
+    }
+}

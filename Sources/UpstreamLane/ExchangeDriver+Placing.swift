@@ -1,0 +1,278 @@
+import Balancing
+import Determinism
+import ExchangeFlow
+import InferenceDialect
+import KeyReplication
+/// Which worker: candidates by fitness and health, one choice, one slot; or a ticket.
+import NIOCore
+import ReplicaCore
+
+extension ExchangeDriver {
+    /// Finds a worker with a free slot and goes there, or takes a ticket, or tells the client why not.
+    func place(at now: Instant) {
+        guard let scanned else { return }
+        var taken: [Int] = []
+        var shut: [Int] = []
+        while true {
+            switch findCandidate(scanned, taken: taken, shut: shut, at: now) {
+            case .found(let position, let ignored):
+                let worker = view.workers[view.models[modelPosition].placements[position].position]
+                guard loop.shared.board.tryTakeSlot(worker.index, cap: worker.slots) else {
+                    // Another loop was quicker; the next look sees its slot as taken.
+                    taken.append(position)
+                    continue
+                }
+                switch loop.shared.board.breakerAllows(
+                    worker.index, model: view.models[modelPosition].index, at: now)
+                {
+                case .refused:
+                    loop.shared.board.releaseSlot(worker.index)
+                    loop.wakeWaiters(for: worker, in: view)
+                    shut.append(position)
+                    continue
+                case .closed: start(position, worker, ignored, scanned, isBreakerProbe: false, at: now)
+                case .probe: start(position, worker, ignored, scanned, isBreakerProbe: true, at: now)
+                }
+                return
+            case .full: return enterQueue(at: now)
+            case .none(let reason): return concludeWithoutCandidate(reason)
+            }
+        }
+    }
+
+    enum Search {
+        case found(Int, ignored: [String])
+        /// Some worker could serve it, none has a free slot.
+        case full
+        case none(NoCandidate)
+    }
+
+    enum NoCandidate {
+        /// No kind here can do what is asked.
+        case unsuitable(String)
+        /// All that could were tried or are unusable.
+        case unavailable
+    }
+
+    /// The best class of candidates with a free slot, then the strategy's choice among those. Classes, best first:
+    /// healthy, degraded, loading, down (only when most of the model's workers look down, since one broken view must
+    /// not empty the pool). A kind that ignores a parameter is asked only where no usable worker obeys it.
+    private func findCandidate(_ scanned: ScannedRequest, taken: [Int], shut: [Int], at now: Instant) -> Search {
+        let model = view.models[modelPosition]
+        let board = loop.shared.board
+        var down = 0
+        var someoneObeys = false
+        for (position, placement) in model.placements.enumerated() {
+            let worker = view.workers[placement.position]
+            switch board.condition(worker.index) {
+            case .down: down += 1
+            case .draining: break
+            default:
+                if !triedPositions.contains(position),
+                    case .yes = loop.dialect(of: worker.kind).fit(scanned.needs, route)
+                {
+                    someoneObeys = true
+                }
+            }
+        }
+        let panics = down * 2 > model.placements.count
+        loop.candidates.removeAll(keepingCapacity: true)
+        loop.candidatePositions.removeAll(keepingCapacity: true)
+        var bestRank = Int.max
+        var bestIgnored: [String] = []
+        var isFull = false
+        var misfit: String?
+        var hasFit = false
+        for (position, placement) in model.placements.enumerated() {
+            let worker = view.workers[placement.position]
+            let dialect = loop.dialect(of: worker.kind)
+            var rank: Int
+            var ignored: [String] = []
+            switch dialect.fit(scanned.needs, route) {
+            case .yes: rank = 0
+            case .ignores(let names):
+                hasFit = true
+                if someoneObeys { continue }
+                rank = 0
+                ignored = names
+            case .no(let reason):
+                misfit = misfit ?? reason
+                continue
+            }
+            hasFit = true
+            if triedPositions.contains(position) { continue }
+            switch board.condition(worker.index) {
+            case .healthy: break
+            case .degraded: rank += 1
+            case .loading: rank += 2
+            case .down:
+                guard panics else { continue }
+                rank += 3
+            case .draining: continue
+            }
+            // A breaker that is open is no reason to wait: it may stay open for longer than any queue.
+            if shut.contains(position) { continue }
+            let running = board.running(worker.index)
+            if running >= worker.slots || taken.contains(position) {
+                isFull = true
+                continue
+            }
+            if rank > bestRank { continue }
+            if rank < bestRank {
+                bestRank = rank
+                bestIgnored = ignored
+                loop.candidates.removeAll(keepingCapacity: true)
+                loop.candidatePositions.removeAll(keepingCapacity: true)
+            }
+            loop.candidatePositions.append(position)
+            loop.candidates.append(
+                Candidate(
+                    worker: worker.index, ringKey: worker.ringKey, slots: worker.slots, running: running, queued: 0,
+                    weight: worker.weight, promptTokensAhead: board.promptTokens(worker.index),
+                    outputTokensAhead: board.outputTokens(worker.index), prefillRate: placement.prefillRate,
+                    decodeRate: placement.decodeRate, stepSlope: placement.stepSlope, loadSeconds: 0, pressure: 0))
+        }
+        if loop.candidates.isEmpty {
+            if isFull { return .full }
+            if !hasFit {
+                return .none(.unsuitable(misfit ?? "no worker of this model supports the route \(route.path)"))
+            }
+            return .none(.unavailable)
+        }
+        let query = PlacementQuery(
+            model: model.index, promptTokens: scanned.estimatedPromptTokens, outputTokens: expectedOutput(scanned),
+            prefixFingerprint: scanned.prefixFingerprint, affinityKey: affinityKey())
+        let chosen = loop.chooser(for: view).choose(among: loop.candidates, for: query) ?? 0
+        return .found(loop.candidatePositions[chosen], ignored: bestIgnored)
+    }
+
+    /// Output a request is expected to make when nothing better is known: its ceiling, at most a usual answer.
+    private func expectedOutput(_ scanned: ScannedRequest) -> Int {
+        let usual = 256
+        return min(scanned.outputCeiling ?? usual, usual) * max(1, scanned.choices)
+    }
+
+    /// What `consistent_hash` keys by: the client's own word, else who it is.
+    private func affinityKey() -> UInt64 {
+        if let word = fields.affinity { return StableHash64.hash(word) }
+        guard let tenant else { return 0 }
+        return StableHash64.hash(tenant.key.rawValue)
+    }
+
+    private func start(
+        _ position: Int, _ worker: Worker, _ ignored: [String], _ scanned: ScannedRequest, isBreakerProbe: Bool,
+        at now: Instant
+    ) {
+        leaveQueue(at: now)
+        ignoredParameters = ignored
+        triedPositions.append(position)
+        let prompt = scanned.estimatedPromptTokens
+        let output = expectedOutput(scanned)
+        loop.shared.board.addTokens(worker.index, prompt: prompt, output: output)
+        let entry = view.models[modelPosition]
+        placement = PlacedWorker(
+            position: position, worker: worker, dialect: loop.dialect(of: worker.kind),
+            upstreamName: entry.placements[position].upstreamName, isBreakerProbe: isBreakerProbe,
+            promptTokens: prompt, outputTokens: output, since: now)
+        machine.attemptStarted(at: now)
+        connect(at: now)
+    }
+
+    // MARK: The queue
+
+    private func enterQueue(at now: Instant) {
+        let model = view.models[modelPosition].index
+        if ticket == nil {
+            // The waker may run on any loop; it only hops here.
+            let eventLoop = loop.eventLoop
+            let identity = loop.register(self)
+            let handle = loop.handle!
+            ticket = loop.shared.desk.enqueue(
+                model: model, tenant: tenant.map { StableHash64.hash($0.tenant.rawValue) } ?? 0,
+                deadline: now + machine.policy.queue, isReturning: wasWoken
+            ) {
+                eventLoop.execute { handle.value.wake(identity) }
+            }
+            guard ticket != nil else {
+                loop.unregister(self)
+                return conclude(
+                    saturated("\(loop.shared.desk.waiting(model)) requests already wait for this model."))
+            }
+            if queuedSince == .never { queuedSince = now }
+            machine.queued(at: now)
+            armClock()
+            // A slot may have been freed between the look and the ticket: look once more, now that we are counted.
+            placeAgain(at: now)
+        } else {
+            machine.queued(at: now)
+            armClock()
+        }
+    }
+
+    /// A slot may be free: woken, or the clock said to look.
+    func placeAgain(at now: Instant) {
+        guard machine.phase == .queued else { return }
+        place(at: now)
+    }
+
+    /// The desk popped our ticket: it is used up, whether or not the slot is still there.
+    func woken() {
+        guard machine.phase == .queued else { return }
+        ticket = nil
+        wasWoken = true
+        loop.unregister(self)
+        place(at: loop.now())
+    }
+
+    private func leaveQueue(at now: Instant) {
+        dropTicket()
+        wasWoken = false
+        machine.leftQueue()
+        if queuedSince != .never {
+            queuedNanoseconds += now.nanoseconds - queuedSince.nanoseconds
+            queuedSince = .never
+        }
+    }
+
+    func dropTicket() {
+        if let ticket {
+            loop.shared.desk.cancel(view.models[modelPosition].index, ticket)
+            self.ticket = nil
+            loop.unregister(self)
+        }
+    }
+
+    func queueExpired() {
+        leaveQueue(at: loop.now())
+        conclude(saturated("No worker had a free slot within \(machine.policy.queue)."))
+    }
+
+    private func saturated(_ why: String) -> ClientError {
+        let entry = view.models[modelPosition]
+        let slots = entry.placements.reduce(0) { $0 + view.workers[$1.position].slots }
+        let seconds = ExchangeMachine.retryAfterSeconds(
+            waiting: loop.shared.desk.waiting(entry.index), slots: slots, holdSeconds: loop.holdSeconds)
+        return ClientError(
+            status: 503, outcome: .saturated, message: "The model '\(entry.name)' is at capacity. \(why)",
+            type: "server_error", code: "gateway.saturated", retryAfter: seconds, shouldRetry: true)
+    }
+
+    private func concludeWithoutCandidate(_ reason: NoCandidate) {
+        let entry = view.models[modelPosition]
+        if let failure = lastFailure { return conclude(failure) }
+        switch reason {
+        case .unsuitable(let why):
+            conclude(
+                ClientError(
+                    status: 400, outcome: .invalid,
+                    message: "The model '\(entry.name)' cannot serve this request: \(why).",
+                    type: "invalid_request_error", code: "request.unsupported"))
+        case .unavailable:
+            conclude(
+                ClientError(
+                    status: 503, outcome: .unavailable,
+                    message: "No worker of the model '\(entry.name)' is available at the moment.", type: "server_error",
+                    code: "gateway.no_worker", retryAfter: 2, shouldRetry: true))
+        }
+    }
+}

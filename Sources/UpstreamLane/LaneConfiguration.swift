@@ -1,0 +1,20 @@
+/// What a reload may change about the lane, as one immutable value that loops copy at the start of an exchange.
+package import ExchangeFlow
+
+package struct LaneConfiguration: Sendable {
+    package var policy = ExchangePolicy()
+    package var replicaName: String
+    /// Whether answers carry `x-starling-*`.
+    package var showsAnswerFields = true
+    package var writesAccessLog = true
+    package var trustedProxies: TrustedProxies
+    /// Origins whose pages may read our answers; `*` for any.
+    package var allowedOrigins: [String] = []
+    /// Connections kept idle per worker and loop.
+    package var idleConnectionsMax = 256
+
+    package init(replicaName: String, trustedProxies: TrustedProxies) {
+        self.replicaName = replicaName
+        self.trustedProxies = trustedProxies
+    }
+}

@@ -1,0 +1,237 @@
+/// Asks workers how they are, off the hot path: on a thread of its own, one question per worker at a time.
+///
+/// Every worker is asked every `interval` ± 20 %, so that probes of many replicas do not march in step. What a worker
+/// says goes to its state machine on the board; what models it names goes to whoever builds the routing view.
+import AsyncHTTPClient
+package import Balancing
+package import Determinism
+import InferenceDialect
+package import Logging
+import NIOCore
+import NIOPosix
+package import NIOSSL
+package import ReplicaCore
+import ServiceLifecycle
+import Synchronization
+
+package final class ProbeService: Service {
+    /// A probe that takes longer says as much as none.
+    static let probeSeconds = 2.0
+    /// A canary waits for what runs before it; a worker that needs longer than this for one token is not well.
+    static let canarySeconds = 60.0
+    static let canaryPath = "/v1/chat/completions"
+    static let tick = Duration.milliseconds(50)
+
+    package typealias Told = @Sendable (_ models: [String], _ worker: WorkerID) -> Void
+
+    private struct Schedule: Sendable {
+        var due: [WorkerID: Instant] = [:]
+        var busy: Set<WorkerID> = []
+        var canaries: Set<WorkerID> = []
+        var known: [WorkerID: WorkerCondition] = [:]
+        var random: SeededGenerator
+    }
+
+    private let routing: Published<RoutingView>
+    private let board: WorkerBoard
+    private let interval: Duration
+    private let tls: Published<[String: TLSConfiguration]>
+    private let now: @Sendable () -> Instant
+    private let onModels: Told
+    private let logger: Logger
+    private let schedule: Mutex<Schedule>
+    package let counts = ProbeCounts()
+
+    package init(
+        routing: Published<RoutingView>, board: WorkerBoard, interval: Duration,
+        tls: Published<[String: TLSConfiguration]>, seed: UInt64, now: @escaping @Sendable () -> Instant,
+        onModels: @escaping Told, logger: Logger
+    ) {
+        self.routing = routing
+        self.board = board
+        self.interval = interval
+        self.tls = tls
+        self.now = now
+        self.onModels = onModels
+        self.logger = logger
+        schedule = Mutex(Schedule(random: SeededGenerator(seed: seed)))
+    }
+
+    /// Until the service group says stop.
+    package func run() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        var configuration = HTTPClient.Configuration()
+        configuration.redirectConfiguration = .disallow
+        configuration.timeout.connect = .seconds(2)
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.httpVersion = .http1Only
+        // The client's own log would tell of every refused connection.
+        let silent = Logger(label: "starling.probe") { _ in SwiftLogNoOpLogHandler() }
+        let client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
+        await cancelWhenGracefulShutdown {
+            await self.askForEver(ProbeClient(client: client, logger: silent))
+        }
+        try? await client.shutdown()
+        try? await group.shutdownGracefully()
+    }
+
+    private func askForEver(_ client: ProbeClient) async {
+        await withDiscardingTaskGroup { tasks in
+            while !Task.isCancelled {
+                for worker in dueWorkers() {
+                    tasks.addTask { await self.probe(worker, client) }
+                }
+                for worker in wantedCanaries() {
+                    tasks.addTask { await self.canary(worker, client) }
+                }
+                tellChanges()
+                do { try await Task.sleep(for: Self.tick) } catch { break }
+            }
+            tasks.cancelAll()
+        }
+    }
+
+    // MARK: Whose turn it is
+
+    private func dueWorkers() -> [Worker] {
+        let workers = routing.value.workers
+        let now = now()
+        return schedule.withLock { schedule in
+            let ids = Set(workers.map(\.id))
+            schedule.due = schedule.due.filter { ids.contains($0.key) }
+            return workers.filter { worker in
+                guard !schedule.busy.contains(worker.id), schedule.due[worker.id].map({ $0 <= now }) ?? true else {
+                    return false
+                }
+                schedule.busy.insert(worker.id)
+                return true
+            }
+        }
+    }
+
+    /// Workers that the lane or a probe has doubts about and that have no canary under way.
+    private func wantedCanaries() -> [Worker] {
+        routing.value.workers.filter { worker in
+            guard board.takeCanaryWish(worker.index) else { return false }
+            // Whoever runs a plain OpenAI server may pay by the token: its word is taken.
+            if worker.kind == .openAI {
+                tell(worker, .canaryClean)
+                return false
+            }
+            return schedule.withLock { $0.canaries.insert(worker.id).inserted }
+        }
+    }
+
+    private func asked(_ worker: WorkerID) {
+        let now = now()
+        schedule.withLock { schedule in
+            schedule.busy.remove(worker)
+            schedule.due[worker] = now + interval * (0.8 + 0.4 * schedule.random.fraction())
+        }
+    }
+
+    // MARK: A round of questions
+
+    private func probe(_ worker: Worker, _ client: ProbeClient) async {
+        defer { asked(worker.id) }
+        let dialect = WorkerDialect.named(worker.kind.rawValue) ?? .openAI
+        let tls = tls.value[worker.id.rawValue]
+        var verdict = WorkerHealth.Input.probeAlive
+        for request in dialect.probes() {
+            switch await client.get(request.path, of: worker, tls: tls, within: Self.probeSeconds) {
+            case .refused:
+                counts.note(worker.index, .refused)
+                return tell(worker, .connectRefused)
+            case .failed(let why):
+                logger.debug("a probe failed", metadata: ["worker": "\(worker.id.rawValue)", "why": "\(why)"])
+                counts.note(worker.index, .failed)
+                return tell(worker, .probeFailed)
+            case .reply(let status, let body):
+                let reading = dialect.read(ProbeReply(request: request, status: status, body: body))
+                switch reading.life {
+                case .alive: break
+                case .loading: verdict = .probeLoading
+                case .dead:
+                    counts.note(worker.index, .failed)
+                    return tell(worker, .deadVerdict)
+                case .failed:
+                    counts.note(worker.index, .failed)
+                    return tell(worker, .probeFailed)
+                }
+                if let models = reading.models { onModels(models, worker.id) }
+            }
+        }
+        counts.note(worker.index, verdict == .probeLoading ? .loading : .alive)
+        tell(worker, verdict)
+    }
+
+    private func tell(_ worker: Worker, _ input: WorkerHealth.Input) {
+        board.tellHealth(worker.index, input, at: now())
+    }
+
+    // MARK: The canary
+
+    /// The smallest request there is. Only a token proves that a worker's engine lives: an HTTP thread answers for long
+    /// after its engine died.
+    private func canary(_ worker: Worker, _ client: ProbeClient) async {
+        defer { _ = schedule.withLock { $0.canaries.remove(worker.id) } }
+        let view = routing.value
+        guard let position = view.workers.firstIndex(where: { $0.id == worker.id }),
+            let model = view.workers[position].models.first
+        else { return }
+        let answer = await client.post(
+            Self.canaryPath, json: Self.canaryBody(model.upstreamName), to: worker, tls: tls.value[worker.id.rawValue],
+            within: Self.canarySeconds)
+        switch answer {
+        case .reply(let status, let body) where Self.isAlive(worker.kind, status, body):
+            counts.note(worker.index, .canaryClean)
+            tell(worker, .canaryClean)
+        case .reply(let status, _):
+            logger.info("a canary was refused", metadata: ["worker": "\(worker.id.rawValue)", "status": "\(status)"])
+            counts.note(worker.index, .canaryFailed)
+            tell(worker, .canaryFailed)
+        case .refused:
+            counts.note(worker.index, .refused)
+            tell(worker, .connectRefused)
+        case .failed(let why):
+            logger.info("a canary failed", metadata: ["worker": "\(worker.id.rawValue)", "why": "\(why)"])
+            counts.note(worker.index, .canaryFailed)
+            tell(worker, .canaryFailed)
+        }
+    }
+
+    /// An answer, or a refusal that blames the request: an engine made for embeddings does not chat and is well.
+    private static func isAlive(_ kind: WorkerKind, _ status: Int, _ body: [UInt8]) -> Bool {
+        if (200..<300).contains(status) { return true }
+        let dialect = WorkerDialect.named(kind.rawValue) ?? .openAI
+        return dialect.classify(AnswerStart(status: status, contentType: nil, body: body)) == .client
+    }
+
+    /// Eight words, always the same, so that it fills one place of the worker's prompt cache and not many.
+    static func canaryBody(_ model: String) -> [UInt8] {
+        var name: [UInt8] = []
+        for byte in model.utf8 {
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { name.append(UInt8(ascii: "\\")) }
+            name.append(byte)
+        }
+        return Array(#"{"model":""#.utf8) + name
+            + Array(
+                #"","max_tokens":1,"messages":[{"role":"user","content":"Are you there? Answer with one short word."}]}"#
+                    .utf8)
+    }
+
+    // MARK: For the log
+
+    /// Conditions change here and on the lane; one place tells of both.
+    private func tellChanges() {
+        for worker in routing.value.workers {
+            let condition = board.condition(worker.index)
+            let before = schedule.withLock { $0.known.updateValue(condition, forKey: worker.id) }
+            guard before != condition else { continue }
+            var metadata: Logger.Metadata = ["worker": "\(worker.id.rawValue)", "state": "\(condition.word)"]
+            if let before { metadata["was"] = "\(before.word)" }
+            if let why = condition.why { metadata["why"] = "\(why)" }
+            logger.log(level: condition.word == "down" ? .warning : .notice, "worker state", metadata: metadata)
+        }
+    }
+}

@@ -1,0 +1,62 @@
+import SimulatedWorker
+
+/// Heads of answers, byte for byte in the manner of each server.
+enum AnswerHead {
+    enum Framing {
+        case length(Int)
+        /// Chunks, or the connection's end where the server knows no chunks.
+        case open
+    }
+
+    static func bytes(_ flavor: Flavor, status: Int, type: String, framing: Framing, keepAlive: Bool) -> [UInt8] {
+        var lines: [String]
+        switch flavor {
+        case .mlxLM:
+            lines = [
+                "HTTP/1.0 \(status) \(reason(status))", "Server: BaseHTTP/0.6 Python/3.12", "Content-type: \(type)",
+            ]
+            if type == eventStream { lines.append("Cache-Control: no-cache") }
+            lines.append("Access-Control-Allow-Origin: *")
+            // Only a plain answer that went well tells its length.
+            if case .length(let length) = framing, status == 200 { lines.append("Content-Length: \(length)") }
+        case .llamaCpp:
+            lines = ["HTTP/1.1 \(status) \(reason(status))", "Server: llama.cpp", "Access-Control-Allow-Origin: "]
+            lines.append(keepAlive ? "Keep-Alive: timeout=5, max=100" : "Connection: close")
+            lines.append("Content-Type: \(type == eventStream ? type : type + "; charset=utf-8")")
+            lines.append(field(framing))
+        case .openAI:
+            lines = ["HTTP/1.1 \(status) \(reason(status))", "content-type: \(type)", field(framing).lowercased()]
+            if type == eventStream { lines.append("cache-control: no-cache") }
+            if !keepAlive { lines.append("connection: close") }
+        }
+        return Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
+    }
+
+    static let eventStream = "text/event-stream"
+
+    private static func field(_ framing: Framing) -> String {
+        switch framing {
+        case .length(let length): "Content-Length: \(length)"
+        case .open: "Transfer-Encoding: chunked"
+        }
+    }
+
+    static func reason(_ status: Int) -> String {
+        switch status {
+        case 200: "OK"
+        case 204: "No Content"
+        case 400: "Bad Request"
+        case 401: "Unauthorized"
+        case 404: "Not Found"
+        case 405: "Method Not Allowed"
+        case 409: "Conflict"
+        case 411: "Length Required"
+        case 413: "Payload Too Large"
+        case 429: "Too Many Requests"
+        case 500: "Internal Server Error"
+        case 501: "Not Implemented"
+        case 503: "Service Unavailable"
+        default: "Status"
+        }
+    }
+}

@@ -1,0 +1,15 @@
+/// The command line: one file a subcommand, parsing only; the work is in the rooms.
+import ArgumentParser
+
+@main
+struct Starling: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "starling",
+        abstract: "A gateway for language models on Apple Silicon workers, with OpenAI's API.",
+        version: StarlingVersion.text,
+        subcommands: [Serve.self, Config.self, Keys.self, WorkerSim.self])
+}
+
+enum StarlingVersion {
+    static let text = "0.1.0"
+}

@@ -1,0 +1,131 @@
+/// A request after its edits is valid JSON that says what it said and what we add, and its other bytes are untouched.
+import Testing
+
+@testable import InferenceDialect
+
+@Suite("Splicing")
+struct SplicingTests {
+    private let model = ModelOnWorker(name: "m", upstreamName: "m", contextTokens: nil, vocabulary: nil)
+    private let renamed = ModelOnWorker(
+        name: "m", upstreamName: "org/big \"4bit\"\n", contextTokens: nil, vocabulary: nil)
+
+    private func apply(_ list: SpliceList, to body: String) -> String {
+        let bytes = Array(body.utf8)
+        var output: [UInt8] = []
+        list.forEachPiece(bodyBytes: bytes.count) { piece in
+            switch piece {
+            case .original(let range):
+                #expect(!range.isEmpty)
+                output += bytes[range]
+            case .replacement(let new):
+                #expect(!new.isEmpty)
+                output += new
+            }
+        }
+        #expect(output.count == list.outputBytes(bodyBytes: bytes.count))
+        return String(decoding: output, as: UTF8.self)
+    }
+
+    private func prepared(_ body: String, _ model: ModelOnWorker, askUsage: Bool = true) throws -> String {
+        apply(WorkerDialect.mlxLM.prepare(try scan(body).get(), model, askUsage: askUsage), to: body)
+    }
+
+    private static let rest = #","messages":[{"role":"user"}]}"#
+
+    @Test(
+        "Usage is asked for whatever the client wrote",
+        arguments: [
+            ("", #""stream_options":{"include_usage":true},"#, ""),
+            (#","stream_options":null"#, "", #","stream_options":{"include_usage":true}"#),
+            (#","stream_options":{}"#, "", #","stream_options":{"include_usage":true}"#),
+            (#","stream_options": { } "#, "", #","stream_options": {"include_usage":true } "#),
+            (#","stream_options":{"include_usage":false}"#, "", #","stream_options":{"include_usage":true}"#),
+            (#","stream_options":{"include_usage": null}"#, "", #","stream_options":{"include_usage": true}"#),
+            (#","stream_options":{"x":true}"#, "", #","stream_options":{"include_usage":true,"x":true}"#),
+            (#","stream_options":{"include_usage":true}"#, "", #","stream_options":{"include_usage":true}"#),
+        ])
+    func usage(written: String, atStart: String, becomes: String) throws {
+        let body = #"{"model":"m","stream":true"# + written + Self.rest
+        let output = try prepared(body, model)
+        #expect(output == "{" + atStart + #""model":"m","stream":true"# + becomes + Self.rest)
+        let again = try scan(output).get()
+        #expect(again.includeUsage == true)
+        #expect(again.model == "m")
+    }
+
+    @Test("Usage is not asked for without a stream, or when nobody wants it")
+    func silent() throws {
+        for body in [#"{"model":"m""# + Self.rest, #"{"model":"m","stream":false,"stream_options":null"# + Self.rest] {
+            #expect(try prepared(body, model) == body)
+        }
+        let stream = #"{"model":"m","stream":true"# + Self.rest
+        #expect(try prepared(stream, model, askUsage: false) == stream)
+    }
+
+    @Test("An alias becomes the worker's own name, quoted as JSON wants it", arguments: [0, 1, 2])
+    func alias(place: Int) throws {
+        var members = [#""stream": true"#, #""messages":[{"role":"user"}]"#]
+        members.insert(#""model" : "\u006d""#, at: place)
+        let body = "{ " + members.joined(separator: ", ") + " }"
+        let output = try prepared(body, renamed)
+        let again = try scan(output).get()
+        #expect(again.model == renamed.upstreamName)
+        #expect(again.includeUsage == true)
+        #expect(again.bodyBytes == output.utf8.count)
+        members[place] = #""model" : "org/big \"4bit\"\n""#
+        #expect(output == #"{"stream_options":{"include_usage":true}, "# + members.joined(separator: ", ") + " }")
+    }
+
+    @Test("A name that is already right costs no edit, however it is escaped")
+    func sameName() throws {
+        let found = try scan(#"{"model":"\u006d""# + Self.rest).get()
+        #expect(WorkerDialect.openAI.prepare(found, model, askUsage: true).isEmpty)
+    }
+
+    @Test("An empty object gets no comma that it has no use for")
+    func emptyObject() {
+        var found = ScannedRequest()
+        found.objectStart = 1
+        found.bodyBytes = 2
+        found.stream = true
+        let list = WorkerDialect.openAI.prepare(found, model, askUsage: true)
+        #expect(apply(list, to: "{}") == #"{"stream_options":{"include_usage":true}}"#)
+    }
+
+    @Test("Edits come out in order whatever order they were made in")
+    func order() {
+        var list = SpliceList()
+        #expect(list.isEmpty)
+        #expect(apply(list, to: "abcdef") == "abcdef")
+        list.replace(4..<6, with: Array("EF!".utf8))
+        list.replace(0..<1, with: [])
+        list.insert(Array("-".utf8), at: 2)
+        list.insert(Array("+".utf8), at: 4)
+        #expect(apply(list, to: "abcdef") == "b-cd+EF!")
+        #expect(list.edits.map(\.range) == [0..<1, 2..<2, 4..<4, 4..<6])
+        #expect(apply(list, to: "abcdef").utf8.count == list.outputBytes(bodyBytes: 6))
+    }
+
+    @Test("A list takes its bound of edits")
+    func bound() {
+        var list = SpliceList()
+        for place in 0..<SpliceList.editsMax { list.replace((2 * place)..<(2 * place + 1), with: [UInt8(ascii: "x")]) }
+        #expect(list.edits.count == SpliceList.editsMax)
+        #expect(
+            apply(list, to: String(repeating: "ab", count: SpliceList.editsMax))
+                == String(repeating: "xb", count: SpliceList.editsMax))
+    }
+
+    @Test("One edit past the bound, and an edit inside another, are our own faults and stop the process")
+    func misuse() async {
+        await #expect(processExitsWith: .failure) {
+            var list = SpliceList()
+            for place in 0...SpliceList.editsMax { list.insert([0], at: place) }
+        }
+        await #expect(processExitsWith: .failure) {
+            var list = SpliceList()
+            list.replace(2..<6, with: [])
+            list.insert([0], at: 4)
+        }
+    }
+}

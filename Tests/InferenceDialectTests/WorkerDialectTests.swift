@@ -1,0 +1,124 @@
+/// What each kind of worker says and can do: the tables of its quirks.
+import Testing
+
+@testable import InferenceDialect
+
+@Suite("Each kind of worker has its dialect")
+struct WorkerDialectTests {
+    private static let kinds: [WorkerDialect] = [.openAI, .mlxLM, .llamaCpp]
+
+    private static func verdict(_ dialect: WorkerDialect, _ status: Int, _ body: String = "") -> Verdict {
+        dialect.classify(AnswerStart(status: status, contentType: nil, body: Array(body.utf8)))
+    }
+
+    @Test("a kind is found by its word in the configuration")
+    func named() {
+        for dialect in Self.kinds { #expect(WorkerDialect.named(dialect.kind)?.traits == dialect.traits) }
+        #expect(Self.kinds.map(\.kind) == ["openai", "mlx_lm", "llama_cpp"])
+        #expect(WorkerDialect.named("MLX_LM") == nil && WorkerDialect.named("") == nil)
+    }
+
+    @Test("openai: full is capacity, its own failures are faults, the rest is the client's")
+    func openAI() {
+        for status in [429, 503, 507] { #expect(Self.verdict(.openAI, status) == .capacity) }
+        for status in [500, 502, 504] { #expect(Self.verdict(.openAI, status) == .fault) }
+        for status in [400, 401, 403, 404, 413, 422] { #expect(Self.verdict(.openAI, status) == .client) }
+        #expect(Self.verdict(.openAI, 200) == .ok)
+    }
+
+    @Test("mlx_lm: a 404 may be a dead thread, a wrong route or the request's own fault")
+    func mlxLM() {
+        #expect(Self.verdict(.mlxLM, 404, #"{"error": "generation thread died: x"}"#) == .dead)
+        #expect(Self.verdict(.mlxLM, 404, "Not Found") == .unsuitable)
+        #expect(Self.verdict(.mlxLM, 404, #"{"error": "Repository Not Found for url"}"#) == .client)
+        #expect(Self.verdict(.mlxLM, 404, #"{"error": "list index out of range"}"#) == .client)
+        #expect(Self.verdict(.mlxLM, 400, #"{"error": "top_k must be a non-negative integer"}"#) == .client)
+        for status in [411, 501, 500, 502] { #expect(Self.verdict(.mlxLM, status) == .fault) }
+        #expect(Self.verdict(.mlxLM, 503) == .capacity)
+    }
+
+    @Test("llama_cpp: a 500 is the client's when it names the request, and tells nothing otherwise")
+    func llamaCpp() {
+        let error = { (message: String) in #"{"error":{"code":500,"message":"\#(message)","type":"server_error"}}"# }
+        for message in [
+            "[json.exception.parse_error.101] x", "Failed to parse grammar", "[json.exception.out_of_range.406] x",
+            "[json.exception.type_error.302] x", "audio is not supported",
+        ] { #expect(Self.verdict(.llamaCpp, 500, error(message)) == .client, "\(message)") }
+        #expect(Self.verdict(.llamaCpp, 500, error("Compute error.")) == .ambiguous)
+        #expect(Self.verdict(.llamaCpp, 500) == .ambiguous)
+        #expect(Self.verdict(.llamaCpp, 400, "exceed_context_size_error") == .client)
+        #expect(Self.verdict(.llamaCpp, 501) == .unsuitable)
+        #expect(Self.verdict(.llamaCpp, 503, error("Loading model")) == .loading)
+        #expect(Self.verdict(.llamaCpp, 503, error("no slot")) == .capacity)
+        #expect(Self.verdict(.llamaCpp, 502) == .fault)
+    }
+
+    @Test("words of an error are looked for up to a bound and not past it")
+    func searchBound() {
+        let words = "generation thread died"
+        let pad = { (count: Int) in String(repeating: "g", count: count) }
+        let last = AnswerStart.searchedBytesMax - words.utf8.count
+        #expect(Self.verdict(.mlxLM, 404, pad(last) + words) == .dead)
+        #expect(Self.verdict(.mlxLM, 404, pad(last + 1) + words) == .client)
+    }
+
+    @Test("mlx_lm is never given what kills it, and says what it ignores")
+    func mlxFits() {
+        let fit = { (needs: RequestNeeds) in WorkerDialect.mlxLM.fit(needs, .completions) }
+        for needs: RequestNeeds in [
+            .emptyPrompt, .listPrompt, .tokenPrompt, .remoteImages, .loaderFields, .zeroCeiling, .logitBias,
+        ] {
+            guard case .no(let reason) = fit([needs, .seed]) else { Issue.record("it takes \(needs)"); continue }
+            #expect(reason.hasPrefix("mlx_lm "))
+        }
+        #expect(fit([]) == .yes)
+        #expect(fit([.seed, .tools, .images, .logprobs]) == .yes)
+        #expect(
+            fit([.structuredOutput, .manyChoices, .requiredTool])
+                == .ignores(["n", "response_format", "tool_choice"]))
+    }
+
+    @Test("the other kinds take every need")
+    func othersFit() {
+        for dialect in [WorkerDialect.openAI, .llamaCpp] {
+            #expect(dialect.fit([.emptyPrompt, .listPrompt, .tokenPrompt, .logitBias], .completions) == .yes)
+        }
+    }
+
+    @Test("mlx_lm has chat and completions only")
+    func routes() {
+        for route in [InferenceRoute.chatCompletions, .completions] {
+            for dialect in Self.kinds { #expect(dialect.supports(route)) }
+        }
+        for route in [InferenceRoute.embeddings, .other("responses")] {
+            #expect(!WorkerDialect.mlxLM.supports(route))
+            #expect(WorkerDialect.openAI.supports(route) && WorkerDialect.llamaCpp.supports(route))
+        }
+    }
+
+    @Test("connections are kept below the server's own limits, and not at all where it closes each")
+    func connections() {
+        #expect(!WorkerDialect.mlxLM.traits.poolsConnections)
+        #expect(WorkerDialect.mlxLM.traits.connectBacklog == 5)
+        #expect(WorkerDialect.llamaCpp.traits.idleSecondsMax < 5)
+        #expect(WorkerDialect.llamaCpp.traits.requestsPerConnectionMax < 100)
+    }
+
+    @Test("a comment with two numbers is progress where the kind writes such, and nothing elsewhere")
+    func progress() {
+        let read = { (dialect: WorkerDialect, line: String) in
+            Array(line.utf8).withUnsafeBytes { dialect.progress(inComment: $0) }
+        }
+        #expect(read(.mlxLM, ": keepalive 2048/8192") == .advanced(done: 2_048, of: 8_192))
+        #expect(read(.llamaCpp, ": keepalive 2048/8192") == .none)
+        for line in [
+            "", ":", ": keepalive", ": keepalive ", ": keepalive 5", ": keepalive 5/", ": keepalive /5",
+            ": keepalive 5/6x",
+            ": keep-alive 5/6", ": keepalive -5/6",
+        ] { #expect(read(.mlxLM, line) == .none, "\(line)") }
+        let twelve = String(repeating: "9", count: 12)
+        #expect(
+            read(.mlxLM, ": keepalive \(twelve)/\(twelve)") == .advanced(done: 999_999_999_999, of: 999_999_999_999))
+        #expect(read(.mlxLM, ": keepalive 1/9\(twelve)") == .none)
+    }
+}

@@ -1,0 +1,137 @@
+"""The OpenAI Python SDK through Starling to a real mlx_lm.server with a tiny model."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+from flock.mlx_worker import CannotRunHere, MLXWorker
+from flock.patience import until
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(700)]
+HELLO = [{"role": "user", "content": "hello world, please count to three"}]
+
+
+@pytest.fixture(scope="module")
+def real(long_stage):
+    if os.environ.get("ACCEPTANCE_SKIP_REAL"):
+        pytest.skip("ACCEPTANCE_SKIP_REAL is set: NOTHING below ran against a real worker")
+    try:
+        worker = long_stage.keep(MLXWorker())
+    except CannotRunHere as reason:
+        print(f"\n*** NO TEST RAN AGAINST A REAL WORKER: {reason} ***", file=sys.__stderr__)
+        pytest.skip(str(reason))
+    replica = long_stage.replica([worker], {"models": {"aliases": {"gpt-4o-mini": "tiny-llama"}}})
+    replica.worker = worker
+    return replica
+
+
+@pytest.fixture
+def client(real):
+    with OpenAI(base_url=f"{real.url}/v1", api_key=real.key, max_retries=0, timeout=60) as client:
+        yield client
+
+
+def test_plain(client):
+    answer = client.chat.completions.create(model="tiny-llama", messages=HELLO, max_tokens=9, temperature=0)
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage.completion_tokens == 9
+
+
+@pytest.mark.parametrize("model", ["tiny-llama", "gpt-4o-mini"])
+def test_stream_equals_plain(client, model):
+    plain = client.chat.completions.create(model=model, messages=HELLO, max_tokens=16, temperature=0)
+    text = ""
+    for chunk in client.chat.completions.create(model=model, messages=HELLO, max_tokens=16, temperature=0, stream=True):
+        assert chunk.choices, "the usage chunk that the gateway asked for stays with the gateway"
+        text += chunk.choices[0].delta.content or ""
+    assert text.strip() == plain.choices[0].message.content.strip()
+
+
+def test_stream_with_usage(client):
+    chunks = list(client.chat.completions.create(
+        model="tiny-llama", messages=HELLO, max_tokens=5, stream=True, stream_options={"include_usage": True}))
+    assert [chunk.usage.completion_tokens for chunk in chunks if chunk.usage] == [5]
+
+
+def test_stream_helper(client):
+    """`.stream()` accumulates by itself. This model never stops by itself, which the helper reports as an error of its own."""
+    with client.chat.completions.stream(model="tiny-llama", messages=HELLO, max_tokens=6) as stream:
+        with pytest.raises(openai.LengthFinishReasonError) as caught:
+            for _ in stream:
+                pass
+    assert caught.value.completion.choices[0].message.content.strip()
+
+
+def test_completions(client):
+    answer = client.completions.create(model="tiny-llama", prompt="hello", max_tokens=4, temperature=0)
+    assert answer.choices[0].text
+    text = "".join(chunk.choices[0].text for chunk in client.completions.create(
+        model="tiny-llama", prompt="hello", max_tokens=4, temperature=0, stream=True) if chunk.choices)
+    assert text.strip() == answer.choices[0].text.strip()
+
+
+def test_async_many(real):
+    async def everybody() -> list[str]:
+        async with AsyncOpenAI(base_url=f"{real.url}/v1", api_key=real.key, max_retries=0, timeout=120) as client:
+            async def one(number: int) -> str:
+                answer = await client.chat.completions.create(
+                    model="tiny-llama", max_tokens=4, messages=[{"role": "user", "content": f"hello {number}"}])
+                return answer.choices[0].message.content
+            return await asyncio.gather(*(one(number) for number in range(12)))
+    assert all(asyncio.run(everybody()))
+
+
+def test_raw_response(client):
+    raw = client.chat.completions.with_raw_response.create(model="tiny-llama", messages=HELLO, max_tokens=2)
+    assert raw.headers["x-starling-worker"] == "mlx-1"
+    assert raw.headers["x-request-id"]
+    assert raw.parse().choices
+
+
+def test_tools_are_accepted(client):
+    """The tiny model cannot call a tool; the request must pass all the same."""
+    answer = client.chat.completions.create(
+        model="tiny-llama", messages=HELLO, max_tokens=4,
+        tools=[{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}])
+    assert answer.choices[0].message.content
+
+
+def test_json_mode_is_told_ignored(client):
+    raw = client.chat.completions.with_raw_response.create(
+        model="tiny-llama", messages=HELLO, max_tokens=4, response_format={"type": "json_object"})
+    assert "response_format" in raw.headers["x-starling-ignored"]
+
+
+def test_unknown_model_never_reaches_the_worker(real, client):
+    """This server would throw its model away and try to load, or download, the name it was given."""
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.chat.completions.create(model="mlx-community/something-else", messages=HELLO)
+    assert caught.value.code == "model_not_found"
+    assert client.chat.completions.create(model="tiny-llama", messages=HELLO, max_tokens=2).choices
+
+
+@pytest.mark.parametrize("field, value", [("stop", 5), ("stop", [5]), ("max_tokens", 1.5), ("adapters", "x"), ("draft_model", "y")])
+def test_what_would_kill_the_worker_is_refused(real, field, value):
+    status, _, body = real.post("/v1/chat/completions", {"model": "tiny-llama", "messages": HELLO, field: value})
+    assert status == 400, body
+    assert real.post("/v1/chat/completions", {"model": "tiny-llama", "messages": HELLO, "max_tokens": 2})[0] == 200
+
+
+def test_timeout_frees_the_slot(real):
+    with OpenAI(base_url=f"{real.url}/v1", api_key=real.key, max_retries=0, timeout=0.3) as client:
+        with pytest.raises(openai.APITimeoutError):
+            client.chat.completions.create(model="tiny-llama", messages=HELLO, max_tokens=2000)
+    until("no exchange is open", lambda: real.metric_sum("starling_in_flight") == 0)
+
+
+def test_leaving_a_stream_frees_the_worker(real, client):
+    with client.chat.completions.create(model="tiny-llama", messages=HELLO, max_tokens=3000, stream=True) as stream:
+        next(iter(stream))
+    until("no exchange is open", lambda: real.metric_sum("starling_in_flight") == 0)
+    assert client.chat.completions.create(model="tiny-llama", messages=HELLO, max_tokens=2).choices
