@@ -4,16 +4,26 @@
 import Synchronization
 
 package enum Fault {
-    private static let total = Atomic<Int>(0)
-    private static let latest = Mutex<String>("")
+    /// What a stretch of code reported, for tests that run beside others.
+    private final class Collector: Sendable {
+        let sentences = Mutex<[String]>([])
+    }
 
-    /// Faults since start. A test that ends with another number than it began with has found a bug.
+    private static let total = Atomic<Int>(0)
+    @TaskLocal private static var collector: Collector?
+
+    /// Faults since start.
     package static var count: Int { total.load(ordering: .relaxed) }
-    /// The sentence of the latest fault, for logs and `/metrics`.
-    package static var lastSentence: String { latest.withLock { $0 } }
 
     package static func report(_ sentence: String) {
+        if let collector { return collector.sentences.withLock { $0.append(sentence) } }
         total.add(1, ordering: .relaxed)
-        latest.withLock { $0 = sentence }
+    }
+
+    /// Runs `body` and returns what it reported, which then does not count as the process's faults.
+    package static func collected(_ body: () throws -> Void) rethrows -> [String] {
+        let collector = Collector()
+        try $collector.withValue(collector, operation: body)
+        return collector.sentences.withLock { $0 }
     }
 }

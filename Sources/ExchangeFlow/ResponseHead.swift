@@ -11,6 +11,8 @@ package struct ResponseHead: Equatable, Sendable {
 
     /// Fields of one head, more than any inference server sends.
     package static let fieldsMax = 100
+    /// Fields that a `Connection` field names; more are not worth a list.
+    static let connectionOptionsMax = 16
 
     package private(set) var status = 0
     package private(set) var minorVersion = 1
@@ -103,11 +105,14 @@ package struct ResponseHead: Equatable, Sendable {
             isChunked = true
             return nil
         case 10 where Self.equals(bytes, name, "connection"):
-            for option in Self.listItems(bytes, value) {
-                switch option {
-                case "close": saysClose = true
-                case "keep-alive": saysKeepAlive = true
-                default: if connectionOptions.count < 16 { connectionOptions.append(option) }
+            var place = value.lowerBound
+            while let option = Self.nextItem(bytes, &place, to: value.upperBound) {
+                if Self.equals(bytes, option, "close") {
+                    saysClose = true
+                } else if Self.equals(bytes, option, "keep-alive") {
+                    saysKeepAlive = true
+                } else if !option.isEmpty, connectionOptions.count < Self.connectionOptionsMax {
+                    connectionOptions.append(String(decoding: bytes[option], as: UTF8.self).lowercased())
                 }
             }
             return nil
@@ -128,11 +133,18 @@ package struct ResponseHead: Equatable, Sendable {
         return nil
     }
 
-    private static func listItems(_ bytes: UnsafeRawBufferPointer, _ value: Range<Int>) -> [String] {
-        String(decoding: bytes[value], as: UTF8.self).split(separator: ",").map { part in
-            String(part.drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
-                .lowercased()
-        }
+    /// The next item of a comma-separated list from `start` on, spaces around it left out; `start` moves past it.
+    private static func nextItem(
+        _ bytes: UnsafeRawBufferPointer, _ start: inout Int, to end: Int
+    ) -> Range<Int>? {
+        guard start < end else { return nil }
+        var last = start
+        while last < end, bytes[last] != UInt8(ascii: ",") { last += 1 }
+        var item = start..<last
+        start = last + 1
+        while let first = item.first, bytes[first] == 32 || bytes[first] == 9 { item = first + 1..<item.upperBound }
+        while let final = item.last, bytes[final] == 32 || bytes[final] == 9 { item = item.lowerBound..<final }
+        return item
     }
 
     /// Plain digits, no sign, no space, at most eighteen so that no addition overflows.

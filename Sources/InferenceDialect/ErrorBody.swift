@@ -46,6 +46,7 @@ package enum ErrorBody {
                 case UInt8(ascii: "\"") where isError || isDetail:
                     let inside = cursor.string() ?? 0..<0
                     if isError || found == nil { found = unescaped(bytes, inside) }
+                case UInt8(ascii: "n"): cursor.skipValue()
                 default:
                     let told = value(&cursor)
                     if isError || (isDetail && found == nil) { found = told }

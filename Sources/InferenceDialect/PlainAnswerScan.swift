@@ -120,7 +120,7 @@ package struct PlainAnswerScan: Sendable {
             return
         }
         captured.append(byte)
-        guard depth == 1, !isInString else { return }
+        guard depth == 1 else { return }
         usage =
             captured.withUnsafeBytes { bytes in
                 var cursor = JSONCursor(bytes)

@@ -4,7 +4,7 @@ enum RequestMember: UInt8 {
     // Of the outermost object.
     case model, stream, streamOptions, messages, prompt, input, maxTokens, maxCompletionTokens, maxOutputTokens
     case temperature, topP, minP, topK, frequencyPenalty, presencePenalty, repetitionPenalty, n, seed, stop, logitBias
-    case logprobs, topLogprobs, tools, toolChoice, responseFormat, user, loaderField
+    case logprobs, topLogprobs, tools, toolChoice, responseFormat, user, templateArguments, loaderField
     // Of inner objects.
     case role, content, toolCalls, type, text, imageURL, url, function, name, arguments, parameters, includeUsage
 
@@ -45,6 +45,7 @@ enum RequestMember: UInt8 {
             return either(
                 key, "frequency_penalty", .frequencyPenalty, named(key, "max_output_tokens", .maxOutputTokens))
         case 18: return named(key, "repetition_penalty", .repetitionPenalty)
+        case 20: return named(key, "chat_template_kwargs", .templateArguments)
         case 21: return named(key, "max_completion_tokens", .maxCompletionTokens)
         default: return .unknown
         }
@@ -111,6 +112,7 @@ enum RequestMember: UInt8 {
         case .toolChoice: "tool_choice"
         case .responseFormat: "response_format"
         case .user: "user"
+        case .templateArguments: "chat_template_kwargs"
         case .loaderField: "adapters"
         case .role: "role"
         case .content: "content"

@@ -26,4 +26,10 @@ package struct RequestNeeds: OptionSet, Hashable, Sendable {
     package static let logitBias = RequestNeeds(rawValue: 1 << 12)
     /// Members that make mlx_lm load something else: `adapters`, `draft_model`, `num_draft_tokens`, `role_mapping`.
     package static let loaderFields = RequestNeeds(rawValue: 1 << 13)
+    /// `seed` below 0
+    package static let negativeSeed = RequestNeeds(rawValue: 1 << 14)
+    /// `top_k` that may be larger than a vocabulary.
+    package static let wideTopK = RequestNeeds(rawValue: 1 << 15)
+    /// `chat_template_kwargs` other than the usual switches for thinking.
+    package static let templateArguments = RequestNeeds(rawValue: 1 << 16)
 }

@@ -24,6 +24,9 @@ extension RequestScan {
             top.member = reads(RequestMember.outer(captured))
         } else if spot == .logitBias {
             return try checkTokenID()
+        } else if spot == .templateArguments {
+            if !Self.isUsualArgument(captured) { found.needs.insert(.templateArguments) }
+            return
         } else {
             top.member = RequestMember.inner(captured)
         }
@@ -32,6 +35,11 @@ extension RequestScan {
         guard member != .unknown, member != .loaderField else { return }
         guard top.seen & member.bit == 0 else { throw .value(path(), "it is given twice") }
         top.seen |= member.bit
+    }
+
+    /// Template arguments that only templates read. Others reach the tokenizer, whose own ones end mlx_lm's engine.
+    private static func isUsualArgument(_ key: KeptText) -> Bool {
+        key.says("enable_thinking") || key.says("thinking") || key.says("reasoning_effort")
     }
 
     /// Which members a route reads; the others are somebody else's words.
@@ -106,7 +114,7 @@ extension RequestScan {
             case .parameters: return kind == .null ? Reading() : try one(kind, .object, .skip)
             default: return Reading()
             }
-        case .toolChoice: return Reading()
+        case .toolChoice, .templateArguments: return Reading()
         case .responseFormat: return frame.member == .type ? try text(kind, keeping: 32) : Reading()
         }
     }
@@ -137,6 +145,7 @@ extension RequestScan {
         case .tools: return try one(kind, .array, .tools)
         case .toolChoice: return kind == .string ? Reading(kept: 16) : try one(kind, .object, .toolChoice)
         case .responseFormat: return try one(kind, .object, .responseFormat)
+        case .templateArguments: return Reading(spot: kind == .object ? .templateArguments : .skip)
         case .user: return try text(kind, keeping: 256)
         default: return try one(kind, .number, .skip)
         }

@@ -9,6 +9,8 @@ extension RequestScan {
     static let idPrefixCount = 256
     static let ceilingMax: Int64 = 1 << 40
     static let topKMax: Int64 = 1 << 31
+    /// No model in use has so small a vocabulary.
+    static let topKUsual: Int64 = 1_000
     static let choicesMax: Int64 = 128
 
     mutating func scalarEnded(_ kind: Kind, end: Int) throws(ScanFailure) {
@@ -59,7 +61,7 @@ extension RequestScan {
         case .toolFunction: if frame.member == .name { try checkFunctionName() }
         case .responseFormat:
             if frame.member == .type, !captured.says("text") { found.needs.insert(.structuredOutput) }
-        case .skip, .messages, .parts, .toolCalls, .toolCallFunction, .tools, .toolChoice: break
+        case .skip, .messages, .parts, .toolCalls, .toolCallFunction, .tools, .toolChoice, .templateArguments: break
         }
     }
 
@@ -85,14 +87,14 @@ extension RequestScan {
             if ceiling == 0 { found.needs.insert(.zeroCeiling) }
         case .temperature: _ = try number(member.name, in: 0...100)
         case .topP, .minP: _ = try number(member.name, in: 0...1)
-        case .topK: _ = try integer(member.name, in: -1...Self.topKMax)
+        case .topK:
+            if try integer(member.name, in: -1...Self.topKMax) > Self.topKUsual { found.needs.insert(.wideTopK) }
         case .frequencyPenalty, .presencePenalty, .repetitionPenalty: _ = try number(member.name, in: -100...100)
         case .n:
             found.choices = Int(try integer("n", in: 1...Self.choicesMax))
             if found.choices > 1 { found.needs.insert(.manyChoices) }
         case .seed:
-            _ = try integer("seed", in: .min ... .max)
-            found.needs.insert(.seed)
+            found.needs.insert(try integer("seed", in: .min ... .max) < 0 ? [.seed, .negativeSeed] : .seed)
         case .stop:
             if scalarBytes > Self.stopBytesMax { throw .value("stop", "more than \(Self.stopBytesMax) bytes") }
         case .logprobs:
@@ -111,6 +113,7 @@ extension RequestScan {
                 throw .value("tool_choice", "it must be \"none\", \"auto\", \"required\" or an object")
             }
         case .loaderField: found.needs.insert(.loaderFields)
+        case .templateArguments: found.needs.insert(.templateArguments)
         default: break
         }
     }
@@ -154,8 +157,10 @@ extension RequestScan {
         case .responseFormat:
             guard Self.has(.type, frame) else { throw missing("type") }
         case .skip:
-            if outer.count == 1, rootMember == .loaderField { found.needs.insert(.loaderFields) }
-        case .root, .parts, .toolCalls, .stop: break
+            guard outer.count == 1 else { break }
+            if rootMember == .loaderField { found.needs.insert(.loaderFields) }
+            if rootMember == .templateArguments { found.needs.insert(.templateArguments) }
+        case .root, .parts, .toolCalls, .stop, .templateArguments: break
         }
     }
 

@@ -24,7 +24,7 @@ package struct RequestScan: Sendable {
     enum Spot: UInt8, Sendable {
         case skip, root, messages, message, parts, part, imageURL, toolCalls, toolCall, toolCallFunction, prompt,
             promptIDs
-        case streamOptions, stop, logitBias, tools, tool, toolFunction, toolChoice, responseFormat
+        case streamOptions, stop, logitBias, tools, tool, toolFunction, toolChoice, responseFormat, templateArguments
     }
 
     struct Frame: Sendable {

@@ -35,7 +35,9 @@ extension WorkerDialect {
                     || answer.says("type_error") || answer.says("not supported")
                 return isClients ? .client : .ambiguous
             case 502...599: return .fault
-            default: return .ok
+            case 200..<300: return .ok
+            // A redirect leads away from the worker that was chosen; nothing here follows one.
+            default: return .fault
             }
         })
 }

@@ -45,6 +45,13 @@ extension WorkerDialect {
             }
             // An id past the vocabulary ends the process, and nobody here knows where the vocabulary ends.
             if needs.contains(.logitBias) { return .no("mlx_lm takes no logit_bias") }
+            if needs.contains(.wideTopK) { return .no("mlx_lm takes a top_k of at most \(RequestScan.topKUsual)") }
+            if needs.contains(.templateArguments) {
+                return .no(
+                    "mlx_lm takes enable_thinking, thinking and reasoning_effort in chat_template_kwargs, no more")
+            }
+            // It hangs up without an answer, which looks like a death.
+            if needs.contains(.negativeSeed) { return .no("mlx_lm takes no negative seed") }
             if needs.contains(.zeroCeiling) { return .no("mlx_lm cannot answer with no token") }
             var ignored: [String] = []
             if needs.contains(.manyChoices) { ignored.append("n") }
@@ -61,7 +68,9 @@ extension WorkerDialect {
             case 429, 503: return .capacity
             case 400..<500: return .client
             case 500...599: return .fault
-            default: return .ok
+            case 200..<300: return .ok
+            // A redirect leads away from the worker that was chosen; nothing here follows one.
+            default: return .fault
             }
         })
 }

@@ -20,7 +20,9 @@ extension WorkerDialect {
             case 429, 503, 507: .capacity
             case 400..<500: .client
             case 500...599: .fault
-            default: .ok
+            case 200..<300: .ok
+            // A redirect leads away from the worker that was chosen; nothing here follows one.
+            default: .fault
             }
         })
 }

@@ -62,6 +62,8 @@ package protocol LaneExchangeFactory: AnyObject {
     func makeExchange(
         _ head: HTTPRequest, route: InferenceRoute, facts: ConnectionFacts, client: any ExchangeClient
     ) -> any LaneExchange
+    /// Flushes at the end of the loop's turn.
+    func flushSoon(_ target: any FlushTarget)
     /// The loop's wheel, for the connection's own clocks.
     var wheel: DeadlineWheel { get }
     /// The loop's clock.

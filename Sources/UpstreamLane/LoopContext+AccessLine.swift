@@ -3,103 +3,56 @@
 import Balancing
 import Determinism
 import ExchangeFlow
-import HTTPTypes
 import InferenceDialect
 import KeyReplication
-import NIOCore
 import ReplicaCore
 
 extension LoopContext {
     func writeAccessLine(of exchange: ExchangeDriver, _ outcome: ExchangeOutcome, at now: Instant) {
-        line.removeAll(keepingCapacity: true)
-        let milliseconds = LoopClock.wallMilliseconds() % 1_000
-        raw("{\"time\":\"")
-        raw(stampText)
-        raw(milliseconds < 10 ? ".00" : milliseconds < 100 ? ".0" : ".")
-        number(Int(milliseconds))
-        raw("Z\",\"level\":\"info\",\"event\":\"exchange\"")
-        text("request_id", exchange.requestID)
-        text("replica", exchange.configuration.replicaName)
-        text("client", exchange.clientText)
-        raw(",\"method\":\"POST\"")
-        text("path", exchange.route.path)
-        if exchange.modelPosition >= 0 { text("model", exchange.view.models[exchange.modelPosition].name) }
+        var line = AccessLine(reusing: lineStorage)
+        lineStorage = []
+        line.raw("{\"time\":\"")
+        line.plain(stampText)
+        line.fraction(Int(LoopClock.wallMilliseconds() % 1_000))
+        line.raw("Z\",\"level\":\"info\",\"event\":\"exchange\"")
+        line.text("request_id", exchange.requestID)
+        line.text("replica", exchange.configuration.replicaName)
+        line.text("client", exchange.clientText)
+        line.raw(",\"method\":\"POST\"")
+        line.text("path", exchange.route.path)
+        if exchange.modelPosition >= 0 { line.text("model", exchange.view.models[exchange.modelPosition].name) }
         if !exchange.lastWorkerID.isEmpty {
-            text("worker", exchange.lastWorkerID)
-            text("strategy", exchange.view.strategy.rawValue)
+            line.text("worker", exchange.lastWorkerID)
+            line.text("strategy", exchange.view.strategy.rawValue)
         }
-        if let tenant = exchange.tenant { text("key_id", tenant.key.rawValue) }
-        integer("status", exchange.status)
-        text("outcome", outcome.code)
-        raw(exchange.scanned?.stream == true ? ",\"stream\":true" : ",\"stream\":false")
-        integer("attempts", exchange.machine.attempts)
-        seconds("queue_ms", exchange.queuedNanoseconds)
+        if let tenant = exchange.tenant { line.text("key_id", tenant.key.rawValue) }
+        line.integer("status", exchange.status)
+        line.text("outcome", outcome.code)
+        line.raw(exchange.scanned?.stream == true ? ",\"stream\":true" : ",\"stream\":false")
+        line.integer("attempts", exchange.machine.attempts)
+        line.milliseconds("queue_ms", nanoseconds: exchange.queuedNanoseconds)
         if exchange.firstEventAt != .never {
-            seconds("ttft_ms", exchange.firstEventAt.nanoseconds - exchange.startedAt.nanoseconds)
+            line.milliseconds(
+                "ttft_ms", nanoseconds: exchange.firstEventAt.nanoseconds - exchange.startedAt.nanoseconds)
         }
-        seconds("duration_ms", now.nanoseconds - exchange.startedAt.nanoseconds)
-        integer("events", exchange.stream?.cutter.facts.contentEvents ?? 0)
+        line.milliseconds("duration_ms", nanoseconds: now.nanoseconds - exchange.startedAt.nanoseconds)
+        line.integer("events", exchange.stream?.cutter.facts.contentEvents ?? 0)
         if let usage = exchange.usage {
-            integer("prompt_tokens", usage.prompt)
-            integer("completion_tokens", usage.completion)
-            integer("cached_tokens", usage.cached)
+            line.integer("prompt_tokens", usage.prompt)
+            line.integer("completion_tokens", usage.completion)
+            line.integer("cached_tokens", usage.cached)
         }
-        integer("request_bytes", exchange.bodyBytes)
-        integer("answer_bytes", exchange.answerBytes)
+        line.integer("request_bytes", exchange.bodyBytes)
+        line.integer("answer_bytes", exchange.answerBytes)
         if let failure = exchange.lastFailure {
-            text("failed_worker", failure.workerID)
-            text("failure", "upstream.\(failure.outcome.code)")
-            text("failure_detail", failure.detail)
+            line.text("failed_worker", failure.workerID)
+            line.text("failure", "upstream.\(failure.outcome.code)")
+            line.text("failure_detail", failure.detail)
         }
-        if let message = exchange.clientMessage { text("error", message) }
-        if let parent = exchange.fields.traceparent {
-            text("trace_id", String(parent.dropFirst(3).prefix(32)))
-        }
-        raw("}\n")
-        line.withUnsafeBytes { shared.writeLine($0) }
-    }
-
-    private func raw(_ text: String) { line.append(contentsOf: text.utf8) }
-
-    private func number(_ value: Int) { line.append(contentsOf: String(value).utf8) }
-
-    private func integer(_ name: String, _ value: Int) {
-        key(name)
-        number(value)
-    }
-
-    /// Milliseconds with three digits behind the point, from nanoseconds.
-    private func seconds(_ name: String, _ nanoseconds: Int64) {
-        key(name)
-        let microseconds = max(0, Int(nanoseconds / 1_000))
-        number(microseconds / 1_000)
-        let rest = microseconds % 1_000
-        raw(rest < 10 ? ".00" : rest < 100 ? ".0" : ".")
-        number(rest)
-    }
-
-    private func text(_ name: String, _ value: String) {
-        key(name)
-        line.append(UInt8(ascii: "\""))
-        for byte in value.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                line.append(UInt8(ascii: "\\"))
-                line.append(byte)
-            case 0..<32, 127:
-                raw("\\u00")
-                let digits: StaticString = "0123456789abcdef"
-                line.append(digits.utf8Start[Int(byte >> 4)])
-                line.append(digits.utf8Start[Int(byte & 15)])
-            default: line.append(byte)
-            }
-        }
-        line.append(UInt8(ascii: "\""))
-    }
-
-    private func key(_ name: String) {
-        raw(",\"")
-        raw(name)
-        raw("\":")
+        if let message = exchange.clientMessage { line.text("error", message) }
+        if let parent = exchange.fields.traceparent { line.text("trace_id", String(parent.dropFirst(3).prefix(32))) }
+        line.raw("}\n")
+        lineStorage = line.bytes
+        lineStorage.withUnsafeBytes { shared.writeLine($0) }
     }
 }

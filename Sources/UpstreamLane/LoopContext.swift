@@ -17,6 +17,7 @@ package final class LoopContext: LaneExchangeFactory {
     package let shared: LaneShared
     package let wheel: DeadlineWheel
     let pool: UpstreamPool
+    private let flushes: FlushList
     /// Hops to this loop from wherever a slot was freed.
     private(set) var handle: NIOLoopBound<LoopContext>!
 
@@ -36,7 +37,7 @@ package final class LoopContext: LaneExchangeFactory {
     var candidates: [Candidate] = []
     var candidatePositions: [Int] = []
     var frames: [EventStreamCutter.Frame] = []
-    var line: [UInt8] = []
+    var lineStorage: [UInt8] = []
     let keepaliveBytes = ByteBuffer(bytes: Keepalive.comment)
 
     private var chooserInUse: PlacementChooser
@@ -73,13 +74,16 @@ package final class LoopContext: LaneExchangeFactory {
         chooserStrategy = view.strategy
         chooserInUse = PlacementChooser(strategy: view.strategy, seed: seed)
         retryBudget = RetryBudget()
-        pool = UpstreamPool(eventLoop: eventLoop, shared: shared)
+        flushes = FlushList(eventLoop: eventLoop)
+        pool = UpstreamPool(eventLoop: eventLoop, shared: shared, flushes: flushes)
         handle = NIOLoopBound(self, eventLoop: eventLoop)
         pool.wheel = wheel
         refreshViews()
     }
 
     package func now() -> Instant { LoopClock.now() }
+
+    package func flushSoon(_ target: any FlushTarget) { flushes.flushSoon(target) }
 
     package func makeExchange(
         _ head: HTTPRequest, route: InferenceRoute, facts: ConnectionFacts, client: any ExchangeClient

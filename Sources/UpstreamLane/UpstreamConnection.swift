@@ -31,7 +31,7 @@ enum UpstreamFailure: Error {
     case notHTTP(String)
 }
 
-final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
+final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, FlushTarget {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -43,6 +43,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
     /// Its name in the pool, once the dial ended well.
     var poolID: UpstreamPoolMachine.ConnectionID?
     private let isTLS: Bool
+    private let flushes: FlushList
     private var isReady = false
     private var lastError: String?
     private(set) var requestsServed = 0
@@ -59,7 +60,13 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
     private var isClosed = false
     private var mayBeKept = false
 
-    init(isTLS: Bool) { self.isTLS = isTLS }
+    /// Request bodies up to here are copied behind their head.
+    static let copiedBytesMax = 8 << 10
+
+    init(isTLS: Bool, flushes: FlushList) {
+        self.isTLS = isTLS
+        self.flushes = flushes
+    }
 
     var isConnected: Bool { context?.channel.isActive ?? false }
 
@@ -75,10 +82,20 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
     /// Writes one whole request and flushes. The worker has it once the kernel has.
     func send(_ head: ByteBuffer, _ body: [ByteBuffer]) {
         guard let context else { return }
-        context.write(wrapOutboundOut(head), promise: nil)
-        for piece in body { context.write(wrapOutboundOut(piece), promise: nil) }
-        context.flush()
+        let bodyBytes = body.reduce(0) { $0 + $1.readableBytes }
+        if bodyBytes <= Self.copiedBytesMax {
+            // One buffer is one cheaper system call.
+            var whole = head
+            for piece in body { whole.writeImmutableBuffer(piece) }
+            context.write(wrapOutboundOut(whole), promise: nil)
+        } else {
+            context.write(wrapOutboundOut(head), promise: nil)
+            for piece in body { context.write(wrapOutboundOut(piece), promise: nil) }
+        }
+        flushes.flushSoon(self)
     }
+
+    func flushNow() { context?.flush() }
 
     /// Ends it now, whatever it does: the only way to tell a worker that nobody listens any more.
     func abandon() {

@@ -16,6 +16,7 @@ import ReplicaCore
 final class UpstreamPool: DeadlineTarget {
     private let eventLoop: any EventLoop
     private let shared: LaneShared
+    private let flushes: FlushList
     /// Set once the loop's wheel exists.
     unowned var wheel: DeadlineWheel!
     var wheelPlace = WheelPlace.none
@@ -29,8 +30,9 @@ final class UpstreamPool: DeadlineTarget {
     private var connectTimeout = TimeAmount.seconds(2)
     private var closing: [UpstreamPoolMachine.ConnectionID] = []
 
-    init(eventLoop: any EventLoop, shared: LaneShared) {
+    init(eventLoop: any EventLoop, shared: LaneShared, flushes: FlushList) {
         self.eventLoop = eventLoop
+        self.flushes = flushes
         self.shared = shared
     }
 
@@ -109,7 +111,7 @@ final class UpstreamPool: DeadlineTarget {
     private func begin(_ worker: Worker, for exchange: ExchangeDriver) {
         let now = LoopClock.now()
         admit(worker)
-        let connection = UpstreamConnection(isTLS: worker.useTLS)
+        let connection = UpstreamConnection(isTLS: worker.useTLS, flushes: flushes)
         exchange.dialing(connection)
         let bound = NIOLoopBound(connection, eventLoop: eventLoop)
         let tls = worker.useTLS ? tlsContext(of: worker) : nil

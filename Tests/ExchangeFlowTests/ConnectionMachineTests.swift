@@ -13,30 +13,31 @@ struct ConnectionMachineEnumeration {
     private func enumerate(
         _ start: ConnectionWorld, depth: Int
     ) throws -> (worlds: Int, answered: Int, endings: Set<ConnectionMachine.Stage>) {
-        let faultsBefore = Fault.count
         var layer: [ConnectionWorld: [ConnectionWorld.Event]] = [start: []]
         var worlds = 0
         var answered = 0
         var endings: Set<ConnectionMachine.Stage> = []
-        for _ in 0..<depth {
-            var next: [ConnectionWorld: [ConnectionWorld.Event]] = [:]
-            for (world, story) in layer {
-                for event in ConnectionWorld.Event.allCases where world.isPossible(event) {
-                    var copy = world
-                    copy.play(event)
-                    if let violation = copy.violation {
-                        let told = (story + [event]).map(\.rawValue).joined(separator: " → ")
-                        throw Found(description: "\(violation) after \(told)")
+        let faults = try Fault.collected {
+            for _ in 0..<depth {
+                var next: [ConnectionWorld: [ConnectionWorld.Event]] = [:]
+                for (world, story) in layer {
+                    for event in ConnectionWorld.Event.allCases where world.isPossible(event) {
+                        var copy = world
+                        copy.play(event)
+                        if let violation = copy.violation {
+                            let told = (story + [event]).map(\.rawValue).joined(separator: " → ")
+                            throw Found(description: "\(violation) after \(told)")
+                        }
+                        answered = max(answered, copy.answered.count)
+                        endings.insert(copy.machine.stage)
+                        if next[copy] == nil { next[copy] = story + [event] }
                     }
-                    answered = max(answered, copy.answered.count)
-                    endings.insert(copy.machine.stage)
-                    if next[copy] == nil { next[copy] = story + [event] }
                 }
+                worlds += next.count
+                layer = next
             }
-            worlds += next.count
-            layer = next
         }
-        guard Fault.count == faultsBefore else { throw Found(description: Fault.lastSentence) }
+        if let fault = faults.first { throw Found(description: fault) }
         return (worlds, answered, endings)
     }
 

@@ -204,6 +204,9 @@ final class FakeExchanges: LaneExchangeFactory {
 
     func now() -> Instant { time.now }
 
+    /// The bench looks at what was written right after each call, so turns end at once here.
+    func flushSoon(_ target: any FlushTarget) { target.flushNow() }
+
     func makeExchange(
         _ head: HTTPRequest, route: InferenceRoute, facts: ConnectionFacts, client: any ExchangeClient
     ) -> any LaneExchange {

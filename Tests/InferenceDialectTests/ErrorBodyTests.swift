@@ -51,6 +51,7 @@ struct ErrorBodyTests {
         #expect(Self.reshaped("Not Found", status: 404) == Self.rejected("Not Found"))
         #expect(Self.reshaped("<h1>No</h1>", status: 501) == Self.rejected("<h1>No</h1>", type: "server_error"))
         #expect(Self.reshaped(#"{"error":{"code":3}}"#) == Self.rejected(#"{\"code\":3}"#))
+        #expect(Self.reshaped(#"{"error":null,"message":"told"}"#) == Self.rejected("told"))
         #expect(Self.reshaped(#"{"x":1}"#) == Self.rejected(#"{\"x\":1}"#))
     }
 

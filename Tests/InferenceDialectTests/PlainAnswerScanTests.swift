@@ -59,6 +59,15 @@ struct PlainAnswerScanTests {
         ])
     func foreign(answer: String) { #expect(Self.scan(answer).usage == nil) }
 
+    @Test("an escaped quote ends no text, and an escaped backslash escapes nothing")
+    func escapes() {
+        let usage = #""usage":{"prompt_tokens":3}"#
+        let count = TokenUsage(prompt: 3, completion: 0, cached: 0)
+        #expect(Self.scan(##"{"a":"\"",\##(usage)}"##).usage == count)
+        #expect(Self.scan(##"{"a":"\\",\##(usage)}"##).usage == count)
+        #expect(Self.scan(##"{"a":"\",\##(usage)}"##).usage == nil)
+    }
+
     @Test("a finish is a string in a choice")
     func finish() {
         for answer in [

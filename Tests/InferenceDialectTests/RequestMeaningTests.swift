@@ -41,6 +41,15 @@ struct RequestMeaningTests {
             Case(chat(#""adapters":"a""#), .loaderFields), Case(chat(#""draft_model":"a""#), .loaderFields),
             Case(chat(#""num_draft_tokens":3"#), .loaderFields),
             Case(chat(#""role_mapping":{"a":"b"}"#), .loaderFields),
+            Case(chat(#""seed":-1"#), [.seed, .negativeSeed]), Case(chat(#""seed":0"#), .seed),
+            Case(chat(#""top_k":1000"#), []), Case(chat(#""top_k":1001"#), .wideTopK), Case(chat(#""top_k":-1"#), []),
+            Case(
+                chat(#""chat_template_kwargs":{"enable_thinking":false,"thinking":true,"reasoning_effort":"low"}"#), []),
+            Case(chat(#""chat_template_kwargs":{}"#), []), Case(chat(#""chat_template_kwargs":null"#), []),
+            Case(chat(#""chat_template_kwargs":{"thinking":true,"return_tensors":"pt"}"#), .templateArguments),
+            Case(chat(#""chat_template_kwargs":{"enable_thinking":{"return_tensors":1}}"#), []),
+            Case(chat(#""chat_template_kwargs":["a"]"#), .templateArguments),
+            Case(chat(#""chat_template_kwargs":"a""#), .templateArguments),
             Case(chat(#""adapters":null"#), []), Case(chat(#""metadata":{"adapters":"a"}"#), []),
             Case(completion("", prompt: #""""#), .emptyPrompt, .completions),
             Case(completion("", prompt: #"["a"]"#), .listPrompt, .completions),
@@ -88,6 +97,9 @@ struct RequestMeaningTests {
         ]
         let prints = try bodies.map { try print($0) }
         #expect(Set(prints).count == bodies.count)
+        // Without a user's message it is all messages, and still nothing after them.
+        let system = #"{"model":"m","messages":[{"role":"system","content":"x"}]"#
+        #expect(try print(system + "}") == print(system + #","max_tokens":5}"#))
         // Tools count wherever they stand, and what follows the first user message never does.
         let after = #"{"model":"m","messages":[\#(Self.opening)],\#(tools)}"#
         let later = #"{"model":"m","messages":[\#(Self.opening)\#(Self.reply)],\#(tools)}"#

@@ -35,6 +35,9 @@ struct StreamFactsTests {
             #"{"choices":[{"finish_reason":"stop","delta":{},"index":1},{"delta":{"content":"x"},"index":0}]}"#
         #expect(!Self.facts(both).isComplete)
         #expect(Self.facts(both, chatChunk("{}", finish: #""stop""#)).isComplete)
+        let openFirst =
+            #"{"choices":[{"delta":{"content":"x"},"index":0},{"finish_reason":"stop","delta":{},"index":1}]}"#
+        #expect(!Self.facts(openFirst).isComplete)
     }
 
     @Test("a choice at the last index is followed, one past it is not")

@@ -53,6 +53,14 @@ struct WorkerDialectTests {
         #expect(Self.verdict(.llamaCpp, 502) == .fault)
     }
 
+    @Test("a redirect, or a status that no server has, is a fault of every kind")
+    func strangeStatus() {
+        for dialect in Self.kinds {
+            for status in [100, 301, 307, 399, 600] { #expect(Self.verdict(dialect, status) == .fault) }
+            for status in [200, 204, 299] { #expect(Self.verdict(dialect, status) == .ok) }
+        }
+    }
+
     @Test("words of an error are looked for up to a bound and not past it")
     func searchBound() {
         let words = "generation thread died"

@@ -4,12 +4,10 @@ package import Determinism
 import ExchangeFlow
 package import HTTPTypes
 package import NIOCore
-import NIOHTTP1
 import NIOHTTPTypes
-import NIOHTTPTypesHTTP1
 import UpstreamLane
 
-extension LaneHandler: ExchangeClient {
+extension LaneHandler: ExchangeClient, FlushTarget {
     package func sendHead(_ head: HTTPResponse) {
         guard mayExchangeSpeak else { return }
         if head.status.code >= 200, machine.finalHeadSent() {
@@ -39,7 +37,7 @@ extension LaneHandler: ExchangeClient {
             isEndTold = false
             tell(.flushed, .nothing)
         } else {
-            context?.flush()
+            factory.flushSoon(self)
         }
     }
 
@@ -69,29 +67,48 @@ extension LaneHandler: ExchangeClient {
 
     // MARK: Writing
 
+    /// HTTP/1 answers are bytes of ours, written below the encoder; HTTP/2's are parts for its own codec.
     func writeHead(_ head: HTTPResponse) {
-        if let codec {
-            codec.write(NIOAny(HTTPServerResponsePart.head(HTTPResponseHead(head))), promise: nil)
+        if encoderPlace != nil {
+            encoder.head(head, isOldClient: watch?.answersOldClient ?? false)
         } else {
             context?.write(wrapOutboundOut(.head(head)), promise: nil)
         }
     }
 
     func writeBody(_ bytes: ByteBuffer) {
-        if let codec {
-            codec.write(NIOAny(HTTPServerResponsePart.body(.byteBuffer(bytes))), promise: nil)
-        } else {
+        guard let encoderPlace else {
             context?.write(wrapOutboundOut(.body(bytes)), promise: nil)
+            return
         }
+        guard encoder.body(bytes) else { return }
+        writeWaiting()
+        encoderPlace.write(NIOAny(bytes), promise: nil)
+        encoder.bodyWritten()
     }
 
     func writeEnd(watched: Bool) {
         let promise = watched ? watchedPromise(nil) : nil
-        if let codec {
-            codec.write(NIOAny(HTTPServerResponsePart.end(nil)), promise: promise)
-        } else {
+        guard let encoderPlace else {
             context?.write(wrapOutboundOut(.end(nil)), promise: promise)
+            return
         }
+        encoder.end()
+        // Whatever is written next is somebody else's, so nothing of this answer stays behind.
+        if let bytes = encoder.take() {
+            encoderPlace.write(NIOAny(bytes), promise: promise)
+        } else if promise != nil {
+            encoderPlace.write(NIOAny(ByteBuffer()), promise: promise)
+        }
+    }
+
+    package func flushNow() {
+        writeWaiting()
+        context?.flush()
+    }
+
+    private func writeWaiting() {
+        if let bytes = encoder.take() { encoderPlace?.write(NIOAny(bytes), promise: nil) }
     }
 
     /// Tells the machine when the write is done, or can no longer be: then the connection is over anyway.

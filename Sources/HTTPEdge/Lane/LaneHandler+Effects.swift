@@ -29,9 +29,9 @@ extension LaneHandler {
         case .answer(let own, let saysClose): answer(own, saysClose: saysClose, hand, context)
         case .sayContinue:
             writeHead(HTTPResponse(status: .continue))
-            context.flush()
+            flushNow()
         case .writeEnd(let watched): writeEnd(watched: watched)
-        case .flush: context.flush()
+        case .flush: factory.flushSoon(self)
         case .passRouted(let saysClose, let watched): passRouted(hand, saysClose, watched, context)
         case .refuseRouted: if case .routed(_, _, let promise) = hand { promise?.fail(ChannelError.ioOnClosedChannel) }
         case .forward: forward(hand, context)
@@ -116,6 +116,7 @@ extension LaneHandler {
 
     private func close(_ side: CloseSide, _ context: ChannelHandlerContext) {
         let mode: CloseMode = side == .output ? .output : .all
+        flushNow()
         guard !keptCloses.isEmpty else { return context.close(mode: mode, promise: nil) }
         let closed = context.eventLoop.makePromise(of: Void.self)
         for promise in keptCloses { closed.futureResult.cascade(to: promise) }
@@ -138,6 +139,6 @@ extension LaneHandler {
         writeHead(HTTPResponse(status: .init(code: own.status), headerFields: fields))
         if !isBodyless { writeBody(ByteBuffer(bytes: body)) }
         writeEnd(watched: true)
-        context.flush()
+        flushNow()
     }
 }

@@ -62,8 +62,10 @@ package final class LaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     var isEndTold = false
 
     var context: ChannelHandlerContext?
-    /// HTTP/1: the codec's place. Our answers start below it; the codec would only convert every head and rewrap.
+    /// HTTP/1: the codec's place, and the encoder's, below which our own answers start.
     var codec: ChannelHandlerContext?
+    var encoderPlace: ChannelHandlerContext?
+    var encoder = AnswerEncoder()
     var watch: ProtocolVersionWatch?
     var connection: ConnectionFacts?
     var headsArrived = 0
@@ -87,6 +89,7 @@ package final class LaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         self.context = context
         let pipeline = context.pipeline.syncOperations
         codec = try? pipeline.context(handlerType: HTTP1ToHTTPServerCodec.self)
+        encoderPlace = codec == nil ? nil : try? pipeline.context(handlerType: HTTPResponseEncoder.self)
         if let codec, let handler = codec.handler as? HTTP1ToHTTPServerCodec {
             let watch = ProtocolVersionWatch()
             do {
@@ -107,6 +110,7 @@ package final class LaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         keptCloses.removeAll()
         self.context = nil
         codec = nil
+        encoderPlace = nil
         watch = nil
     }
 
