@@ -1,7 +1,8 @@
 /// The secret that the replicas of one flock share: a file of 64 hexadecimal digits, made at the first start.
 ///
-/// It is created with O_EXCL and mode 0600, so two processes starting at once do not end with two secrets and nobody
-/// else on the machine can read it; a file that others may read is refused rather than used.
+/// It is written beside its place with mode 0600 and then linked there, which fails when the name exists: of two processes
+/// starting at once one makes the secret and the other reads it, whole. A file that others may read is refused rather
+/// than used.
 import Crypto
 
 #if canImport(Darwin)
@@ -33,25 +34,33 @@ package struct ClusterSecret: Sendable, CustomStringConvertible {
     package static func loadOrCreate(at path: String) throws(Failure) -> ClusterSecret {
         if let existing = try read(path) { return existing }
         makeFolder(of: path)
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+        let beside = "\(path).\(UInt64.random(in: .min ... .max))"
+        let descriptor = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            if errno == EEXIST, let existing = try read(path) { return existing }
             throw Failure(
                 description:
                     "cluster.secret_file \(path) cannot be made: \(errorText()); make its folder writable or name another file"
             )
         }
-        defer { close(descriptor) }
+        defer {
+            close(descriptor)
+            unlink(beside)
+        }
         let digits = SymmetricKey(size: .bits256).withUnsafeBytes { hexadecimal(Array($0)) } + "\n"
         let written = digits.withCString { write(descriptor, $0, digits.utf8.count) }
         guard written == digits.utf8.count, fsync(descriptor) == 0 else {
             throw Failure(description: "cluster.secret_file \(path) cannot be written: \(errorText())")
         }
+        guard link(beside, path) == 0 else {
+            if errno == EEXIST, let existing = try read(path) { return existing }
+            throw Failure(description: "cluster.secret_file \(path) cannot be made: \(errorText())")
+        }
         return ClusterSecret(key: SymmetricKey(data: Array(digits.utf8.dropLast())), isNew: true)
     }
 
     private static func read(_ path: String) throws(Failure) -> ClusterSecret? {
-        let descriptor = open(path, O_RDONLY)
+        // A pipe in its place would wait for a writer; it is no file, and told so.
+        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
             throw Failure(description: "cluster.secret_file \(path) cannot be read: \(errorText())")

@@ -60,11 +60,14 @@ final class RoutingTable: Sendable {
 
     /// A worker told its models. Only those without a declared list are believed; an operator's list says more.
     func told(_ models: [String], by id: WorkerID) {
+        // A name told twice would be two places on one worker.
+        var seen: Set<String> = []
+        let models = Array(models.filter { seen.insert($0).inserted }.prefix(NodeModelSettings.countMax))
         state.withLock { state in
             guard state.workers.contains(where: { $0.id == id && $0.models.isEmpty }), state.told[id] != models else {
                 return
             }
-            state.told[id] = Array(models.prefix(NodeModelSettings.countMax))
+            state.told[id] = models
             view.publish(Self.view(&state))
         }
     }
@@ -98,6 +101,7 @@ final class RoutingTable: Sendable {
     }
 
     private static func view(_ state: inout State) -> RoutingView {
+        state.unserved.removeAll()
         var placements: [String: [RoutingView.Placement]] = [:]
         var order: [String] = []
         let workers = state.workers.map { worker in

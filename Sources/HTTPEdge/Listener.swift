@@ -20,6 +20,10 @@ package struct ListenerFailure: Error, Equatable, CustomStringConvertible {
 package enum Listener {
     package typealias Responder = RouterResponder<EdgeContext>
 
+    /// Connections accepted in one turn of a loop. With NIO's four, each of a thousand clients that come at once makes
+    /// the turns longer that the others wait through: the last was let in after seconds.
+    static let acceptsPerTurn: UInt = 256
+
     /// The lane answers 431 above `server.header_bytes_max`. The decoder's own limit only breaks the connection, so it
     /// stands well above and is met by those who send without end.
     static func decoderBytesMax(_ headerBytesMax: Int) -> Int { max(80 * 1024, 2 * headerBytesMax) }
@@ -41,7 +45,11 @@ package enum Listener {
             configuration: ApplicationConfiguration(
                 address: .hostname(bindHost(settings.host), port: settings.port), serverName: nil,
                 backlog: settings.backlog),
-            onServerRunning: { channel in await onBound(channel.localAddress?.port ?? settings.port) },
+            onServerRunning: { channel in
+                // Best effort: with the default a crowd is let in slowly, and nothing worse.
+                try? await channel.setOption(.maxMessagesPerRead, value: acceptsPerTurn).get()
+                await onBound(channel.localAddress?.port ?? settings.port)
+            },
             eventLoopGroupProvider: .shared(group), logger: logger)
     }
 

@@ -98,6 +98,16 @@ package final class WorkerBoard: Sendable {
         }
     }
 
+    /// What `breakerAllows` would say, without taking a permit: for who only looks.
+    package func breakerRefuses(_ worker: WorkerIndex, model: ModelIndex, at now: Instant) -> Bool {
+        let cell = self[worker]
+        guard cell.openBreakers.load(ordering: .acquiring) > 0 else { return false }
+        return cell.withBreakers { breakers in
+            guard var breaker = breakers.byModel[model] else { return false }
+            return breaker.admit(at: now) == .refused
+        }
+    }
+
     package func recordBreaker(
         _ worker: WorkerIndex, model: ModelIndex, _ outcome: Outcome, wasProbe: Bool, at now: Instant
     ) {

@@ -10,7 +10,8 @@ package import NIOCore
 /// Something with a deadline. Keeps its place in the wheel so that leaving costs no search.
 package protocol DeadlineTarget: AnyObject {
     var wheelPlace: WheelPlace { get set }
-    /// Called at or after the armed time. The answer is the next deadline, `.never` to leave the wheel.
+    /// Called at or after the armed time, or before one that is further away than the wheel is long. The answer is the
+    /// next deadline, `.never` to leave the wheel.
     func deadlinePassed(at now: Instant) -> Instant
 }
 
@@ -20,6 +21,9 @@ package struct WheelPlace: Sendable {
     fileprivate var position: Int32
     fileprivate var tick: Int64
     package static let none = WheelPlace(slot: -1, position: -1, tick: .max)
+    /// Out of its slot and about to be asked, in this very `advance`.
+    fileprivate static let due = WheelPlace(slot: -2, position: -1, tick: .max)
+    fileprivate var isDue: Bool { slot == -2 }
     package var isArmed: Bool { slot >= 0 }
 }
 
@@ -51,6 +55,9 @@ package final class DeadlineWheel {
         if target.wheelPlace.isArmed {
             if target.wheelPlace.tick <= wanted { return }
             disarm(target)
+        } else if target.wheelPlace.isDue {
+            // It says itself when next, in a moment.
+            return
         }
         let slot = Int(wanted % Int64(Self.slotCount))
         target.wheelPlace = WheelPlace(slot: Int32(slot), position: Int32(slots[slot].count), tick: wanted)
@@ -62,7 +69,10 @@ package final class DeadlineWheel {
     /// Takes the target out; it will not ring.
     package func disarm(_ target: any DeadlineTarget) {
         let place = target.wheelPlace
-        guard place.isArmed else { return }
+        guard place.isArmed else {
+            target.wheelPlace = .none
+            return
+        }
         let slot = Int(place.slot)
         let last = slots[slot].count - 1
         if Int(place.position) != last {
@@ -78,18 +88,20 @@ package final class DeadlineWheel {
     /// Rings what is due. The driver's timer calls it; tests call it with a moved clock.
     package func advance(to now: Instant) {
         let target = now.nanoseconds / Self.stepNanoseconds
-        let first = max(lastTick + 1, target - Int64(Self.slotCount) + 1)
-        guard first <= target else { return }
+        guard lastTick < target else { return }
+        // After a jump each slot once, still in the order of their ticks.
+        let due = lastTick + 1...min(target, lastTick + Int64(Self.slotCount))
         lastTick = target
-        for tick in first...target {
+        for tick in due {
             let slot = Int(tick % Int64(Self.slotCount))
             guard !slots[slot].isEmpty else { continue }
             // Ringing may arm and disarm others: what is due is taken out first.
             let due = slots[slot]
-            for waiting in due { waiting.wheelPlace = .none }
+            for waiting in due { waiting.wheelPlace = .due }
             slots[slot].removeAll(keepingCapacity: due.count <= 64)
             armedCount -= due.count
-            for waiting in due {
+            for waiting in due where waiting.wheelPlace.isDue {
+                waiting.wheelPlace = .none
                 let next = waiting.deadlinePassed(at: now)
                 if next != .never, !waiting.wheelPlace.isArmed { arm(waiting, at: next) }
             }

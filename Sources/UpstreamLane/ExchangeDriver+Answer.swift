@@ -237,7 +237,8 @@ extension ExchangeDriver {
     // MARK: While the client waits
 
     func sendKeepalive(at now: Instant) {
-        guard let client, client.isWritable else { return }
+        // A plain answer, though a stream was asked for, has no place for a comment.
+        guard let client, client.isWritable, answer != .plain else { return }
         if let stream, machine.isContentCommitted {
             guard stream.carry.isEmpty, !stream.isInsideFrame, !stream.passesTail else { return }
         }

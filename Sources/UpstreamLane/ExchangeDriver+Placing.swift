@@ -13,8 +13,11 @@ extension ExchangeDriver {
         guard let scanned else { return }
         var taken: [Int] = []
         var shut: [Int] = []
+        // Whoever has just come stands behind those who wait, even if a slot is free: it is theirs.
+        let mustWait = isNewcomer && hasOthersWaiting
         while true {
             switch findCandidate(scanned, taken: taken, shut: shut, at: now) {
+            case .found where mustWait: return enterQueue(at: now)
             case .found(let position, let ignored):
                 let worker = view.workers[view.models[modelPosition].placements[position].position]
                 guard loop.shared.board.tryTakeSlot(worker.index, cap: worker.slots) else {
@@ -26,8 +29,8 @@ extension ExchangeDriver {
                     worker.index, model: view.models[modelPosition].index, at: now)
                 {
                 case .refused:
+                    // Another loop took the permit. The slot was held for this look only, so nobody is woken for it.
                     loop.shared.board.releaseSlot(worker.index)
-                    loop.wakeWaiters(for: worker, in: view)
                     shut.append(position)
                     continue
                 case .closed: start(position, worker, ignored, scanned, isBreakerProbe: false, at: now)
@@ -111,7 +114,7 @@ extension ExchangeDriver {
             case .draining: continue
             }
             // A breaker that is open is no reason to wait: it may stay open for longer than any queue.
-            if shut.contains(position) { continue }
+            if shut.contains(position) || board.breakerRefuses(worker.index, model: model.index, at: now) { continue }
             let running = board.running(worker.index)
             if running >= worker.slots || taken.contains(position) {
                 isFull = true
@@ -180,6 +183,13 @@ extension ExchangeDriver {
 
     // MARK: The queue
 
+    /// First attempt, never woken: no claim on a slot yet.
+    private var isNewcomer: Bool { machine.attempts == 0 && !wasWoken }
+
+    private var hasOthersWaiting: Bool {
+        loop.shared.desk.waitingTotal > 0 && loop.shared.desk.waiting(view.models[modelPosition].index) > 0
+    }
+
     private func enterQueue(at now: Instant) {
         let model = view.models[modelPosition].index
         if ticket == nil {
@@ -187,11 +197,12 @@ extension ExchangeDriver {
             let eventLoop = loop.eventLoop
             let identity = loop.register(self)
             let handle = loop.handle!
+            // Who was woken in vain keeps the first place, unless it is choosier than those behind it.
             ticket = loop.shared.desk.enqueue(
                 model: model, tenant: tenant.map { StableHash64.hash($0.tenant.rawValue) } ?? 0,
-                deadline: now + machine.policy.queue, isReturning: wasWoken
+                deadline: now + machine.policy.queue, isReturning: wasWoken && triedPositions.isEmpty
             ) {
-                eventLoop.execute { handle.value.wake(identity) }
+                eventLoop.execute { handle.value.wake(identity, model) }
             }
             guard ticket != nil else {
                 loop.unregister(self)
@@ -199,20 +210,29 @@ extension ExchangeDriver {
                     saturated("\(loop.shared.desk.waiting(model)) requests already wait for this model."))
             }
             if queuedSince == .never { queuedSince = now }
-            machine.queued(at: now)
-            armClock()
-            // A slot may have been freed between the look and the ticket: look once more, now that we are counted.
-            placeAgain(at: now)
-        } else {
-            machine.queued(at: now)
-            armClock()
         }
+        machine.queued(at: now)
+        armClock()
+        // A slot may have been freed between the look and the ticket: look once more, now that we are counted.
+        wakeNextIfFree(at: now)
     }
 
-    /// A slot may be free: woken, or the clock said to look.
+    /// If a slot is free while somebody waits, the first in line is told. (Not us: that would be jumping the queue.)
+    private func wakeNextIfFree(at now: Instant) {
+        guard let scanned, case .found = findCandidate(scanned, taken: [], shut: [], at: now) else { return }
+        loop.shared.desk.wakeNext(view.models[modelPosition].index)
+    }
+
+    /// The clock says to look: a worker that came back wakes nobody by itself.
     func placeAgain(at now: Instant) {
-        guard machine.phase == .queued else { return }
-        place(at: now)
+        guard machine.phase == .queued, let scanned else { return }
+        switch findCandidate(scanned, taken: [], shut: [], at: now) {
+        case .found:
+            machine.queued(at: now)
+            loop.shared.desk.wakeNext(view.models[modelPosition].index)
+        case .full: machine.queued(at: now)
+        case .none(let reason): concludeWithoutCandidate(reason)
+        }
     }
 
     /// The desk popped our ticket: it is used up, whether or not the slot is still there.

@@ -57,6 +57,8 @@ extension ExchangeDriver: UpstreamUser {
         answerHead = nil
         stream = nil
         plainScan = PlainAnswerScan()
+        // A client that has an earlier answer still to read is full from the start, and no event will say so.
+        if client?.isWritable == false { clientWritable(false) }
         connection.send(requestHead, pieces)
         armClock()
     }
@@ -101,6 +103,9 @@ extension ExchangeDriver: UpstreamUser {
             stream = StreamState(
                 route: route, dialect: placement?.dialect ?? .openAI,
                 hidesUsage: (route == .chatCompletions || route == .completions) && scanned?.includeUsage != true)
+        } else if machine.isHeadCommitted {
+            // Our own 200 promised an event stream, and nothing else can follow it.
+            attemptFailed(.protocolError, "an answer that is no event stream")
         } else {
             answer = .plain
         }

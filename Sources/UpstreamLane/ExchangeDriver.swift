@@ -165,9 +165,24 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
         } catch {
             return refuse(ClientError(error))
         }
-        body.append(bytes)
+        keep(bytes)
         machine.bodyArrived(at: loop.now())
     }
+
+    /// A piece pins the whole read buffer it lies in, which a body that dribbles in would do for every few of its bytes:
+    /// small pieces are copied together.
+    private func keep(_ bytes: ByteBuffer) {
+        let last = body.count - 1
+        if bytes.readableBytes < Self.smallPieceBytes, last >= 0, body[last].readableBytes < Self.joinedBytesMax {
+            body[last].writeImmutableBuffer(bytes)
+        } else {
+            body.append(bytes)
+        }
+    }
+
+    /// Pieces below this are copied behind the one before, until that is as long as a usual read.
+    private static let smallPieceBytes = 2_048
+    private static let joinedBytesMax = 64 << 10
 
     package func end() {
         guard machine.phase == .collecting else { return }

@@ -11,7 +11,7 @@ package struct LaneConfiguration: Sendable {
     /// Origins whose pages may read our answers; `*` for any.
     package var allowedOrigins: [String] = []
     /// Connections kept idle per worker and loop.
-    package var idleConnectionsMax = 256
+    package var idleConnectionsMax = 1_024
 
     package init(replicaName: String, trustedProxies: TrustedProxies) {
         self.replicaName = replicaName

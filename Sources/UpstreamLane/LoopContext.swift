@@ -188,7 +188,10 @@ package final class LoopContext: LaneExchangeFactory {
         waiting[exchange.waitingIdentity] = nil
     }
 
-    func wake(_ identity: Int) { waiting[identity]?.woken() }
+    /// Whoever was woken may have left before it heard of it; then the slot is for the next in line.
+    func wake(_ identity: Int, _ model: ModelIndex) {
+        if let exchange = waiting[identity] { exchange.woken() } else { shared.desk.wakeNext(model) }
+    }
 
     /// A slot of this worker is free: whoever waits for one of its models longest gets a look.
     func wakeWaiters(for worker: Worker, in view: RoutingView) {

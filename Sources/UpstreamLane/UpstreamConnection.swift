@@ -142,6 +142,12 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
 
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
+    /// Whether the kernel has the whole request. An answer may come before that, and then the rest would go to whoever
+    /// uses the connection next.
+    private func hasWrittenAll(_ context: ChannelHandlerContext) -> Bool {
+        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 == 0
+    }
+
     func read(context: ChannelHandlerContext) {
         if isPaused { wantsRead = true } else { context.read() }
     }
@@ -172,7 +178,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
         if let user = takeUser() {
             if !isReady {
                 user.upstreamFailed(.connect(lastError ?? "the connection ended before it was ready"))
-            } else if partialHead == nil, parser.endOfBytes() {
+            } else if lastError == nil, partialHead == nil, parser.endOfBytes() {
                 user.upstreamEnd(byEOF: true)
             } else {
                 user.upstreamFailed(.closed(sawByte: sawByte, wasReused: requestsServed > 0))
@@ -241,7 +247,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
     private func finish(keep: Bool, _ context: ChannelHandlerContext) {
         requestsServed += 1
         let ended = takeUser()
-        if keep, mayBeKept, !isClosed, context.channel.isActive, !isPaused {
+        if keep, mayBeKept, !isClosed, context.channel.isActive, !isPaused, hasWrittenAll(context) {
             onIdle?(self)
         } else {
             close(context)

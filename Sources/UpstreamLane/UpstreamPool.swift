@@ -26,7 +26,7 @@ final class UpstreamPool: DeadlineTarget {
     private var waitingDials: [(worker: Worker, backlog: Int, exchange: ExchangeDriver)] = []
     private var admitted: [WorkerIndex: UpstreamPoolMachine.Rules] = [:]
     private var addresses: [WorkerIndex: (host: String, port: Int, address: SocketAddress?)] = [:]
-    private var idleConnectionsMax = 256
+    private var idleConnectionsMax = 0
     private var connectTimeout = TimeAmount.seconds(2)
     private var closing: [UpstreamPoolMachine.ConnectionID] = []
 
@@ -43,6 +43,8 @@ final class UpstreamPool: DeadlineTarget {
     }
 
     // MARK: Kept connections
+
+    var idleCount: Int { idle.count }
 
     func reuse(_ worker: WorkerIndex) -> UpstreamConnection? {
         closing.removeAll(keepingCapacity: true)
@@ -120,6 +122,9 @@ final class UpstreamPool: DeadlineTarget {
             return connection.dialFailed(.connect("no TLS context for worker '\(worker.id.rawValue)'"))
         }
         let serverName = IPAddress(worker.host) == nil ? worker.host : nil
+        // A name may be dialled at several addresses side by side, each with a pipeline of its own: there the one that
+        // answered gets the handler.
+        let address = address(of: worker)
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(connectTimeout)
             .channelInitializer { channel in
@@ -128,11 +133,11 @@ final class UpstreamPool: DeadlineTarget {
                     if let tls {
                         try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: serverName))
                     }
-                    try pipeline.addHandler(bound.value)
+                    if address != nil { try pipeline.addHandler(bound.value) }
                 }
             }
         let future: EventLoopFuture<any Channel> =
-            if let address = address(of: worker) {
+            if let address {
                 bootstrap.connect(to: address)
             } else {
                 bootstrap.connect(host: worker.host, port: worker.port)
@@ -140,10 +145,11 @@ final class UpstreamPool: DeadlineTarget {
         future.assumeIsolated().whenComplete { [self] result in
             shared.board.endConnect(worker.index)
             switch result {
-            case .success:
+            case .success(let channel):
                 connection.poolID = machine.opened(worker.index, at: now)
                 connection.onIdle = { [unowned self] in returned($0) }
                 connection.onClosed = { [unowned self] in closed($0) }
+                if address == nil { try? channel.pipeline.syncOperations.addHandler(connection) }
                 connection.dialed()
             case .failure(let error):
                 if case ChannelError.connectTimeout = error {

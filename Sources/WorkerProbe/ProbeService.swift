@@ -211,8 +211,13 @@ package final class ProbeService: Service {
     static func canaryBody(_ model: String) -> [UInt8] {
         var name: [UInt8] = []
         for byte in model.utf8 {
-            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { name.append(UInt8(ascii: "\\")) }
-            name.append(byte)
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): name += [UInt8(ascii: "\\"), byte]
+            case 0..<0x20:
+                let digits = Array("0123456789abcdef".utf8)
+                name += Array("\\u00".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            default: name.append(byte)
+            }
         }
         return Array(#"{"model":""#.utf8) + name
             + Array(

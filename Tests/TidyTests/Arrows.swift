@@ -29,7 +29,7 @@ struct Arrows: Sendable {
                 "ServiceLifecycle",
             ]),
             "Telemetry": ["Determinism", "CoreMetrics", "Metrics", "Logging"],
-            "Settings": ["Determinism", "ReplicaCore", "ExchangeFlow", "Balancing", "Yams"],
+            "Settings": ["Determinism", "Balancing", "Yams"],
             "HTTPEdge": nio.union([
                 "Determinism", "ReplicaCore", "ExchangeFlow", "Balancing", "InferenceDialect", "KeyReplication",
                 "UpstreamLane",

@@ -26,4 +26,27 @@ enum Repository {
             }
             .sorted()
     }
+
+    /// Every file that is ours, from the root: not what was built, fetched or made by a run.
+    static func files() throws -> [String] {
+        let fetched: Set<String> = ["venv", "models", "__pycache__"]
+        guard let all = FileManager.default.enumerator(atPath: root.path) else { return [] }
+        var files: [String] = []
+        while let path = all.nextObject() as? String {
+            let name = path.split(separator: "/").last.map(String.init) ?? path
+            var isFolder: ObjCBool = false
+            let exists = FileManager.default.fileExists(
+                atPath: root.appending(path: path).path, isDirectory: &isFolder)
+            if isFolder.boolValue {
+                if (name.hasPrefix(".") && name != ".ci") || fetched.contains(name) { all.skipDescendants() }
+            } else if exists {
+                files.append(path)
+            }
+        }
+        return files.sorted()
+    }
+
+    static func page(_ path: String) throws -> Page {
+        Page(path: path, text: try String(contentsOf: root.appending(path: path), encoding: .utf8))
+    }
 }

@@ -77,4 +77,20 @@ import Testing
             }
         }
     }
+
+    @Test("pages name only files that exist")
+    func pages() throws {
+        let files = try Repository.files()
+        let pages = files.filter { $0.hasSuffix(".md") }
+        #expect(pages.contains("Sources/README.md") && pages.count >= 10, "found only \(pages)")
+        let tree = FileTree(files)
+        for page in pages {
+            #expect(try Repository.page(page).violations(in: tree).isEmpty)
+        }
+    }
+
+    @Test("the map's table of rooms is the table of arrows")
+    func roomRows() throws {
+        #expect(RoomRows.violations(in: try Repository.page("Sources/README.md"), arrows: .starling).isEmpty)
+    }
 }

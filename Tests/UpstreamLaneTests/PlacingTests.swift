@@ -1,0 +1,355 @@
+import Balancing
+import Determinism
+import ExchangeFlow
+import HTTPTypes
+import NIOCore
+import ReplicaCore
+import Testing
+
+@testable import UpstreamLane
+
+/// Which worker, when to wait, when to try another: and never another after content.
+@Suite("Attempts and the queue")
+struct PlacingTests {
+    @Test("a free failure goes to the next worker, and its client hears nothing of it")
+    func failover() async throws {
+        var plan = LaneBench.Plan()
+        plan.kinds = [.openAI, .openAI]
+        try await LaneBench.run(plan) { run in
+            try await run.on { bench in
+                for worker in bench.workers {
+                    worker.whenAsked = { [all = bench.workers] connection, _ in
+                        let isFirst = all.reduce(0) { $0 + $1.requests.count } == 1
+                        connection.say(
+                            isFirst
+                                ? Reply.plain("{}", status: "429 Full")
+                                : Reply.stream(Reply.content("second") + Reply.finish + Reply.done))
+                    }
+                }
+                bench.ask(LaneBench.stream)
+            }
+            try await run.until("an ending") { $0.clients[0].endings == ["end"] }
+            try await run.on { bench in
+                let client = bench.clients[0]
+                #expect(client.status == 200 && client.text.hasPrefix(Reply.content("second")))
+                #expect(client.field("x-starling-attempts") == "2" && client.heads.count == 1)
+                #expect(bench.context.tally.snapshot.retries == 1 && bench.owed == [])
+                #expect(Set(bench.exchanges[0].triedPositions).count == 2, "no worker twice")
+            }
+        }
+    }
+
+    @Test("after content no attempt starts, whatever happens and however many are left (L5)", arguments: [false, true])
+    func noneAfterContent(isStream: Bool) async throws {
+        var plan = LaneBench.Plan()
+        plan.kinds = [.openAI, .openAI, .openAI]
+        try await LaneBench.run(plan) { run in
+            try await run.on { bench in
+                for worker in bench.workers {
+                    worker.whenAsked = { connection, _ in
+                        connection.say(
+                            isStream
+                                ? Reply.streamHead + Reply.chunk(Reply.content("a"))
+                                : "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{")
+                    }
+                }
+                bench.ask(isStream ? LaneBench.stream : LaneBench.chat)
+            }
+            try await run.until("content") { $0.clients[0].bytes.readableBytes > 0 }
+            try await run.on { bench in for worker in bench.workers { worker.connections.first?.reset() } }
+            try await run.until("an ending") { !$0.clients[0].endings.isEmpty }
+            try await run.on { bench in
+                #expect(bench.workers.map(\.requests.count).reduce(0, +) == 1)
+                #expect(bench.clients[0].endings == [isStream ? "end" : "cut"] && bench.owed == [])
+                #expect(bench.exchanges[0].machine.attempts == 1)
+            }
+        }
+    }
+
+    @Test("no more attempts than allowed, at the bound and at none", arguments: [1, 2, 3])
+    func attemptsMax(count: Int) async throws {
+        var plan = LaneBench.Plan()
+        plan.kinds = [.openAI, .openAI, .openAI, .openAI]
+        plan.policy.attemptsMax = count
+        try await LaneBench.run(plan) { run in
+            try await run.on { bench in
+                for worker in bench.workers {
+                    worker.whenAsked = { connection, _ in connection.say(Reply.plain("{}", status: "503 Full")) }
+                }
+                bench.ask()
+            }
+            try await run.until("an ending") { $0.clients[0].endings == ["end"] }
+            try await run.on { bench in
+                #expect(bench.workers.map(\.requests.count).reduce(0, +) == count)
+                #expect(bench.clients[0].status == 503 && bench.owed == [])
+            }
+        }
+    }
+
+    @Test("what a client receives is a prefix of one attempt between keepalives and an ending (L6)")
+    func prefix() async throws {
+        var plan = LaneBench.Plan()
+        plan.kinds = [.openAI, .openAI]
+        try await LaneBench.run(plan) { run in
+            try await run.on { bench in
+                // The first keeps silent past the keepalive, sends a role and dies; the second answers and dies, too.
+                for worker in bench.workers {
+                    worker.whenAsked = { [all = bench.workers] connection, _ in
+                        guard all.reduce(0, { $0 + $1.requests.count }) > 1 else { return }
+                        connection.say(
+                            Reply.streamHead
+                                + Reply.chunk(Reply.role + Reply.content("one") + "data: {\"choices\":[{\"ind"))
+                    }
+                }
+                bench.ask(LaneBench.stream)
+            }
+            try await run.until("a first request") { $0.workers.contains { !$0.requests.isEmpty } }
+            try await run.on { bench in
+                bench.pass(bench.exchanges[0].machine.policy.keepaliveAfter)
+                #expect(bench.clients[0].text == ": keep-alive\n\n" && bench.clients[0].status == 200)
+                #expect(bench.clients[0].flushes > 0)
+                let first = bench.workers.compactMap(\.connections.first)[0]
+                first.say(Reply.streamHead + Reply.chunk(Reply.role.replacingText("assistant", "ghost")))
+            }
+            try await run.until("a held role") { !($0.exchanges[0].stream?.held.isEmpty ?? true) }
+            try await run.on { bench in bench.workers.compactMap(\.connections.first)[0].reset() }
+            try await run.until("content of the second") { $0.clients[0].text.contains("one") }
+            try await run.on { bench in bench.workers.compactMap(\.connections.first).forEach { $0.reset() } }
+            try await run.until("an ending") { $0.clients[0].endings == ["end"] }
+            try await run.on { bench in
+                let client = bench.clients[0]
+                let words = ": keep-alive\n\n" + Reply.role + Reply.content("one")
+                #expect(client.text.hasPrefix(words) && client.heads.count == 1)
+                #expect(!client.text.contains("ghost"), "a word of the first attempt")
+                let rest = String(client.text.dropFirst(words.count))
+                // The frame it died in is closed, then the truth is told.
+                #expect(rest.hasPrefix("data: {\"choices\":[{\"ind\n\ndata: {\"error\":"))
+                #expect(rest.contains("upstream.truncated") && rest.hasSuffix("\n\n"))
+                #expect(bench.owed == [])
+            }
+        }
+    }
+
+    @Test("a plain answer to a stream that has begun cannot follow our 200: the next worker, then an error event")
+    func plainAfterKeepalive() async throws {
+        try await LaneBench.run { run in
+            try await run.on { $0.ask(LaneBench.stream) }
+            try await run.until("a request") { $0.worker.requests.count == 1 }
+            try await run.on { bench in
+                bench.pass(bench.exchanges[0].machine.policy.keepaliveAfter)
+                #expect(bench.clients[0].status == 200)
+                bench.worker.connections[0].say(Reply.plain(Reply.completion))
+            }
+            try await run.until("an ending") { !$0.clients[0].endings.isEmpty }
+            try await run.on { bench in
+                let client = bench.clients[0]
+                #expect(client.heads.count == 1 && client.endings == ["end"])
+                #expect(client.text.hasPrefix(": keep-alive\n\ndata: {\"error\":"))
+                #expect(bench.owed == [])
+            }
+        }
+    }
+
+    @Test("a stream that is answered plainly gets no keepalive inside its body")
+    func noKeepaliveInPlain() async throws {
+        try await LaneBench.run { run in
+            try await run.on { bench in
+                bench.worker.whenAsked = { connection, _ in
+                    connection.say(
+                        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: \(Reply.completion.utf8.count)\r\n\r\n"
+                            + Reply.completion.prefix(10))
+                }
+                bench.ask(LaneBench.stream)
+            }
+            try await run.until("a part") { $0.clients[0].bytes.readableBytes == 10 }
+            try await run.on { bench in
+                bench.pass(.seconds(15))
+                bench.worker.connections[0].say(String(Reply.completion.dropFirst(10)))
+            }
+            try await run.until("an ending") { $0.clients[0].endings == ["end"] }
+            try await run.on { bench in #expect(bench.clients[0].text == Reply.completion && bench.owed == []) }
+        }
+    }
+
+    @Test("a client that was full before its answer began holds the worker back all the same (L8)")
+    func fullFromTheStart() async throws {
+        try await LaneBench.run { run in
+            try await run.on { bench in
+                bench.worker.whenAsked = { connection, _ in
+                    let words = Reply.content(String(repeating: "a", count: 60_000))
+                    connection.say(Reply.streamHead)
+                    for _ in 0..<400 { connection.say(Reply.chunk(words)) }
+                }
+                let (exchange, client) = bench.begin()
+                client.isWritable = false
+                exchange.body(ByteBuffer(string: LaneBench.stream))
+                exchange.end()
+            }
+            try await run.until("the worker spoke") { $0.worker.requests.count == 1 }
+            // Whatever is on its way may arrive; what the kernels do not take stays with the worker.
+            for _ in 0..<200 { try await run.on { _ in } }
+            try await run.on { bench in
+                #expect(bench.clients[0].bytes.readableBytes < 1 << 20)
+                bench.clients[0].isWritable = true
+                bench.exchanges[0].clientWritable(true)
+            }
+            try await run.until("all of it") { $0.clients[0].bytes.readableBytes > 400 * 60_000 }
+        }
+    }
+
+    // MARK: The queue
+
+    @Test("a freed slot goes to whoever waits longest; the queue holds at its bound and refuses one more (L8)")
+    func queue() async throws {
+        var plan = LaneBench.Plan()
+        plan.slots = 1
+        plan.queueBound = 2
+        try await LaneBench.run(plan) { run in
+            try await run.on { bench in
+                for _ in 0..<4 { bench.ask() }
+                #expect(bench.shared.desk.waitingTotal == 2)
+                #expect(bench.clients.map(\.endings) == [[], [], [], ["end"]])
+                #expect(bench.clients[3].status == 503 && bench.clients[3].text.contains("gateway.saturated"))
+                #expect(bench.clients[3].field("retry-after") != nil)
+            }
+            for place in 0..<3 {
+                try await run.until("request \(place)") { $0.worker.requests.count == place + 1 }
+                try await run.on { bench in
+                    #expect(bench.shared.board.running(bench.index(0)) == 1)
+                    #expect(bench.shared.desk.waitingTotal == 2 - place)
+                    bench.worker.connections.last!.say(Reply.plain(Reply.completion))
+                }
+                try await run.until("ending \(place)") { $0.clients[place].endings == ["end"] }
+            }
+            try await run.on { bench in
+                #expect(bench.owed == [] && bench.clients[2].status == 200)
+                #expect(bench.clients[0].field("x-starling-queue-ms") == "0")
+            }
+        }
+    }
+
+    @Test("an open breaker beside a full worker: those who wait, wait; nobody is woken for nothing")
+    func openBreaker() async throws {
+        var plan = LaneBench.Plan()
+        plan.kinds = [.openAI, .openAI]
+        plan.slots = 1
+        try await LaneBench.run(plan) { run in
+            try await run.on { bench in
+                let now = bench.context.now()
+                for _ in 0..<10 {
+                    bench.shared.board.recordBreaker(
+                        bench.index(1), model: bench.model, .failure, wasProbe: false, at: now)
+                }
+                #expect(bench.shared.board.breakerLevel(bench.index(1), model: bench.model) == 2)
+                for _ in 0..<3 { bench.ask() }
+                #expect(bench.shared.desk.waitingTotal == 2)
+            }
+            let before = try await run.on { bench in bench.exchanges.compactMap { $0.ticket?.rawValue } }
+            for _ in 0..<50 { try await run.on { _ in } }
+            let after = try await run.on { bench in bench.exchanges.compactMap { $0.ticket?.rawValue } }
+            #expect(before.count == 2 && before == after, "a ticket that changes is a place lost and taken again")
+        }
+    }
+
+    @Test("a wake-up that finds its exchange gone goes to the next in line")
+    func lostWake() async throws {
+        var plan = LaneBench.Plan()
+        plan.slots = 1
+        plan.policy.queueLook = .seconds(20)
+        try await LaneBench.run(plan) { run in
+            try await run.on { bench in for _ in 0..<3 { bench.ask() } }
+            try await run.until("a request") { $0.worker.requests.count == 1 }
+            try await run.on { bench in
+                // The slot is free, the ticket of the second is used up, and its client leaves before it hears of it.
+                bench.exchanges[0].clientGone()
+                #expect(bench.shared.desk.waitingTotal == 1)
+                bench.exchanges[1].clientGone()
+            }
+            try await run.until("the third's turn") { $0.worker.requests.count == 2 }
+            try await run.on { #expect($0.exchanges[2].placement != nil) }
+        }
+    }
+
+    @Test("dials over a worker's backlog wait for their turn, and for their own clock (L8)")
+    func waitingDials() async throws {
+        var plan = LaneBench.Plan()
+        plan.policy.attemptsMax = 1
+        plan.policy.connect = .seconds(20)
+        try await LaneBench.run(plan) { run in
+            try await run.on { bench in
+                let worker = bench.index(0)
+                var taken = 0
+                while bench.shared.board.tryBeginConnect(worker, cap: 128) { taken += 1 }
+                #expect(taken == 128)
+                bench.worker.whenAsked = { connection, _ in connection.say(Reply.plain(Reply.completion)) }
+                for _ in 0..<3 { bench.ask() }
+                #expect(bench.worker.connections.isEmpty && bench.exchanges.allSatisfy { $0.connection == nil })
+                bench.exchanges[0].clientGone()
+                for _ in 0..<taken { bench.shared.board.endConnect(worker) }
+            }
+            try await run.until("two answers") { $0.clients[1].endings == ["end"] && $0.clients[2].endings == ["end"] }
+            try await run.on { bench in
+                #expect(bench.clients[2].status == 200 && bench.worker.requests.count == 2 && bench.owed == [])
+                bench.context.pool.closeAll()
+                while bench.shared.board.tryBeginConnect(bench.index(0), cap: 128) {}
+                bench.ask()
+                bench.pass(.seconds(20))
+                #expect(bench.clients[3].status == 503 && bench.clients[3].text.contains("connect_timeout"))
+                #expect(bench.owed == [])
+            }
+        }
+    }
+
+    @Test("a worker by its name is dialled like one by its address")
+    func byName() async throws {
+        var plan = LaneBench.Plan()
+        plan.host = "localhost"
+        try await LaneBench.run(plan) { run in
+            for count in 1...2 {
+                try await run.on { bench in
+                    bench.worker.whenAsked = { connection, _ in connection.say(Reply.plain(Reply.completion)) }
+                    bench.ask()
+                }
+                try await run.until("an answer") { $0.clients.last!.endings == ["end"] }
+                try await run.on { bench in
+                    #expect(bench.clients.last!.status == 200 && bench.clients.count == count)
+                    #expect(bench.worker.connections.count == 1, "kept like any other")
+                }
+            }
+            // Gone while its name is looked up: nothing is sent, and nothing stays open.
+            try await run.on { bench in
+                bench.context.pool.closeAll()
+                bench.ask()
+                bench.exchanges.last!.clientGone()
+                #expect(bench.owed == [])
+            }
+            try await run.until("no connection stays") { bench in
+                let isFree = bench.shared.board.tryBeginConnect(bench.index(0), cap: 1)
+                if isFree { bench.shared.board.endConnect(bench.index(0)) }
+                return isFree && bench.worker.open.isEmpty
+            }
+            try await run.on { #expect($0.worker.requests.count == 2) }
+        }
+    }
+
+    @Test("a name that nobody knows is a failed dial, told as such")
+    func unknownName() async throws {
+        var plan = LaneBench.Plan()
+        plan.host = "no-such-worker.invalid"
+        try await LaneBench.run(plan) { run in
+            try await run.on { $0.ask() }
+            try await run.until("an ending") { $0.clients[0].endings == ["end"] }
+            try await run.on { bench in
+                #expect(bench.clients[0].status == 503 && bench.clients[0].text.contains("upstream.connect_"))
+                #expect(bench.owed == [])
+            }
+        }
+    }
+}
+
+extension String {
+    func replacingText(_ old: String, _ new: String) -> String {
+        guard let place = range(ofFirst: old) else { return self }
+        return self[..<place.lowerBound] + new + self[place.upperBound...]
+    }
+}

@@ -1,0 +1,290 @@
+import Balancing
+import Determinism
+import Foundation
+import Logging
+import NIOSSL
+import ReplicaCore
+import Synchronization
+import Testing
+
+@testable import WorkerProbe
+
+/// A probe service on a clock that a test moves, and what it told.
+private final class ProbeBench: Sendable {
+    let board = WorkerBoard()
+    let routing: Published<RoutingView>
+    let service: ProbeService
+    private let clock: Clock
+    private let told: Told
+    /// Shared with the service, which reads it from its own tasks.
+    private final class Clock: Sendable { let now = Mutex(Instant(nanoseconds: 1_000_000_000)) }
+    private final class Told: Sendable { let models = Mutex<[String: [String]]>([:]) }
+
+    static let interval = Duration.seconds(10)
+
+    init(_ workers: [Worker]) {
+        let clock = Clock()
+        let told = Told()
+        self.clock = clock
+        self.told = told
+        for worker in workers { _ = board.index(for: worker.id) }
+        routing = Published(Self.view(workers))
+        service = ProbeService(
+            routing: routing, board: board, interval: Self.interval, tls: Published([:]), seed: 5,
+            now: { clock.now.withLock { $0 } },
+            onModels: { models, worker in told.models.withLock { $0[worker.rawValue] = models } },
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    static func view(_ workers: [Worker]) -> RoutingView {
+        RoutingView(workers: workers, models: [], aliases: [], strategy: .roundRobin)
+    }
+
+    static func worker(
+        _ place: Int, _ kind: WorkerKind, port: Int, models: [String] = ["m"], key: String? = nil
+    ) -> Worker {
+        Worker(
+            id: WorkerID(rawValue: "w\(place)"), index: WorkerIndex(rawValue: place), kind: kind, host: "127.0.0.1",
+            port: port, useTLS: false, apiKey: key, hostHeader: "mac\(place).test", weight: 1, slots: 4, chip: nil,
+            memoryGB: nil, models: models.map { WorkerModel(name: $0, upstreamName: $0) })
+    }
+
+    func pass(_ duration: Duration) { clock.now.withLock { $0 = $0 + duration } }
+    var models: [String: [String]] { told.models.withLock { $0 } }
+    func condition(_ place: Int = 0) -> WorkerCondition { board.condition(WorkerIndex(rawValue: place)) }
+    func count(_ result: ProbeCounts.Result, _ place: Int = 0) -> Int {
+        service.counts.count(WorkerIndex(rawValue: place), result)
+    }
+
+    /// Runs the service for as long as `body` looks at it; that it ends when told to is part of every test.
+    func run(_ body: () async throws -> Void) async throws {
+        let running = Task { try await service.run() }
+        defer { running.cancel() }
+        try await body()
+        running.cancel()
+        try await running.value
+    }
+}
+
+/// Until it is so; half a minute is for a machine that does other things too.
+private func until(
+    _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () -> Bool
+) async throws {
+    let start = ContinuousClock.now
+    while !condition() {
+        if ContinuousClock.now - start > .seconds(30) {
+            Issue.record("not within thirty seconds: \(what)", sourceLocation: sourceLocation)
+            throw CancellationError()
+        }
+        await Task.yield()
+    }
+}
+
+private let listing = #"{"object":"list","data":[{"id":"one"},{"id":"two"}]}"#
+
+@Suite("ProbeService")
+struct ProbeServiceTests {
+    @Test("a plain OpenAI server that lists its models is healthy, and is never asked for a token")
+    func openAI() async throws {
+        let server = try await ScriptedServer.start { _ in .status(200, listing) }
+        let bench = ProbeBench([ProbeBench.worker(0, .openAI, port: server.port, key: "secret")])
+        try await bench.run {
+            try await until("healthy") { bench.condition() == .healthy }
+            for round in 2...3 {
+                bench.pass(ProbeBench.interval * 1.3)
+                try await until("round \(round)") { bench.count(.alive) == round }
+            }
+            #expect(server.lines == ["GET /v1/models", "GET /v1/models", "GET /v1/models"])
+            #expect(bench.models == ["w0": ["one", "two"]] && bench.count(.canaryClean) == 0)
+            let asked = try #require(server.asked.first)
+            #expect(asked.field("authorization") == "Bearer secret" && asked.field("host") == "mac0.test")
+            #expect(asked.field("connection") == "close")
+        }
+        try await server.stop()
+    }
+
+    @Test("an mlx_lm worker is proved by a token, not by its health page", arguments: [200, 400])
+    func canary(status: Int) async throws {
+        let hostile = "a \"quoted\" \\ name\n\u{1}"
+        let server = try await ScriptedServer.start { asked in
+            switch asked.line {
+            case "GET /health": .status(200, "{}")
+            case "GET /v1/models": .status(200, listing)
+            // A refusal that blames the request proves an engine that reads requests.
+            default: .status(status, #"{"error":"not for chats"}"#)
+            }
+        }
+        let bench = ProbeBench([ProbeBench.worker(0, .mlxLM, port: server.port, models: [hostile])])
+        try await bench.run {
+            try await until("healthy") { bench.condition() == .healthy }
+            #expect(bench.count(.canaryClean) == 1 && bench.count(.alive) == 1)
+            #expect(server.lines == ["GET /health", "GET /v1/models", "POST /v1/chat/completions"])
+            let body = try #require(server.asked.last).body
+            let read = try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any]
+            #expect(read?["model"] as? String == hostile && read?["max_tokens"] as? Int == 1)
+            #expect((read?["messages"] as? [Any])?.count == 1)
+        }
+        try await server.stop()
+    }
+
+    @Test("canaries that fail twice take an mlx_lm worker down though its health page stays well")
+    func canaryFails() async throws {
+        let server = try await ScriptedServer.start { asked in
+            asked.line.hasPrefix("GET") ? .status(200, listing) : .status(500, "{}")
+        }
+        let bench = ProbeBench([ProbeBench.worker(0, .mlxLM, port: server.port)])
+        try await bench.run {
+            try await until("one failed") { bench.count(.canaryFailed) == 1 }
+            #expect(bench.condition() == .loading)
+            bench.pass(ProbeBench.interval * 1.3)
+            try await until("two failed") { bench.count(.canaryFailed) == 2 }
+            try await until("down") { bench.condition() == .down(.canary) }
+        }
+        try await server.stop()
+    }
+
+    @Test("a worker without a model yet is asked for no token")
+    func noModel() async throws {
+        let server = try await ScriptedServer.start { asked in
+            asked.line == "GET /health" ? .status(200, "{}") : .status(200, #"{"data":[]}"#)
+        }
+        let bench = ProbeBench([ProbeBench.worker(0, .mlxLM, port: server.port, models: [])])
+        try await bench.run {
+            for round in 1...3 {
+                try await until("round \(round)") { bench.count(.alive) == round }
+                bench.pass(ProbeBench.interval * 1.3)
+            }
+            #expect(server.lines.allSatisfy { $0.hasPrefix("GET") })
+            #expect(bench.models == ["w0": []] && bench.condition() == .loading)
+        }
+        try await server.stop()
+    }
+
+    @Test("loading is loading, not death; the models of a loading worker are not asked further")
+    func loading() async throws {
+        let server = try await ScriptedServer.start { asked in
+            asked.line == "GET /health" ? .status(503, #"{"error":{"message":"Loading model"}}"#) : .status(503, "{}")
+        }
+        let bench = ProbeBench([ProbeBench.worker(0, .llamaCpp, port: server.port)])
+        try await bench.run {
+            try await until("a round") { bench.count(.loading) == 1 }
+            #expect(bench.condition() == .loading && bench.count(.failed) == 0 && bench.models.isEmpty)
+        }
+        try await server.stop()
+    }
+
+    @Test("an engine that says it is dead is down at once")
+    func dead() async throws {
+        let server = try await ScriptedServer.start { _ in .status(503, "{}") }
+        let bench = ProbeBench([ProbeBench.worker(0, .mlxLM, port: server.port)])
+        try await bench.run {
+            try await until("down") { bench.condition() == .down(.dead) }
+            #expect(bench.count(.failed) == 1 && server.lines == ["GET /health"])
+        }
+        try await server.stop()
+    }
+
+    @Test("a refused connection takes a worker down at once, and an answer brings it back")
+    func refused() async throws {
+        let server = try await ScriptedServer.start { _ in .status(200, listing) }
+        try await server.stop()
+        let bench = ProbeBench([ProbeBench.worker(0, .openAI, port: server.port)])
+        try await bench.run {
+            try await until("down") { bench.condition() == .down(.refused) }
+            #expect(bench.count(.refused) == 1 && bench.count(.failed) == 0)
+        }
+    }
+
+    @Test(
+        "answers that say nothing count as failures: four in a row are down", arguments: ["hang up", "500", "no list"])
+    func failed(how: String) async throws {
+        let server = try await ScriptedServer.start { _ in
+            switch how {
+            case "hang up": .hangUp
+            case "500": .status(500, "{}")
+            default: .status(302, "")
+            }
+        }
+        let bench = ProbeBench([ProbeBench.worker(0, .openAI, port: server.port)])
+        try await bench.run {
+            for round in 1...4 {
+                try await until("round \(round)") { bench.count(.failed) == round }
+                if round < 4 { #expect(bench.condition() == .loading) }
+                bench.pass(ProbeBench.interval * 1.3)
+            }
+            try await until("down") { bench.condition() == .down(.unreachable) }
+        }
+        try await server.stop()
+    }
+
+    @Test("an answer of the largest size is read, one byte more is a failure (L8)", arguments: [0, 1])
+    func answerBound(over: Int) async throws {
+        let padding = String(repeating: " ", count: ProbeClient.answerBytesMax - listing.utf8.count + over)
+        let server = try await ScriptedServer.start { _ in .status(200, listing + padding) }
+        let bench = ProbeBench([ProbeBench.worker(0, .openAI, port: server.port)])
+        try await bench.run {
+            try await until("a round") { bench.count(.alive) + bench.count(.failed) == 1 }
+            #expect(bench.count(.alive) == 1 - over && bench.models.isEmpty == (over > 0))
+        }
+        try await server.stop()
+    }
+
+    @Test("a silent worker delays nobody, and is not asked again while its question is open")
+    func silent() async throws {
+        let silent = try await ScriptedServer.start { _ in .silence }
+        let other = try await ScriptedServer.start { _ in .status(200, listing) }
+        let bench = ProbeBench([
+            ProbeBench.worker(0, .openAI, port: silent.port), ProbeBench.worker(1, .openAI, port: other.port),
+        ])
+        try await bench.run {
+            for round in 1...3 {
+                try await until("round \(round)") { bench.count(.alive, 1) == round }
+                bench.pass(ProbeBench.interval * 1.3)
+            }
+            #expect(silent.asked.count <= 1 + bench.count(.failed))
+        }
+        try await silent.stop()
+        try await other.stop()
+    }
+
+    @Test("each round comes after four to six fifths of the interval, never before")
+    func interval() async throws {
+        let server = try await ScriptedServer.start { _ in .status(200, listing) }
+        let bench = ProbeBench([ProbeBench.worker(0, .openAI, port: server.port)])
+        let other = try await ScriptedServer.start { _ in .status(200, listing) }
+        try await bench.run {
+            try await until("a round") { bench.count(.alive) == 1 }
+            bench.pass(ProbeBench.interval * 0.79)
+            // A worker that is new now is asked at once: when it was, the first one's turn would have come, too.
+            let view = bench.routing.value.workers + [ProbeBench.worker(1, .openAI, port: other.port)]
+            _ = bench.board.index(for: WorkerID(rawValue: "w1"))
+            bench.routing.publish(ProbeBench.view(view))
+            try await until("the new one") { bench.count(.alive, 1) == 1 }
+            #expect(server.asked.count == 1)
+            bench.pass(ProbeBench.interval * 0.42)
+            try await until("the second round") { bench.count(.alive) == 2 }
+        }
+        try await server.stop()
+        try await other.stop()
+    }
+
+    @Test("a worker that left the view is asked no more")
+    func removed() async throws {
+        let server = try await ScriptedServer.start { _ in .status(200, listing) }
+        let other = try await ScriptedServer.start { _ in .status(200, listing) }
+        let bench = ProbeBench([
+            ProbeBench.worker(0, .openAI, port: server.port), ProbeBench.worker(1, .openAI, port: other.port),
+        ])
+        try await bench.run {
+            try await until("both") { bench.count(.alive) == 1 && bench.count(.alive, 1) == 1 }
+            bench.routing.publish(ProbeBench.view([bench.routing.value.workers[1]]))
+            for round in 2...4 {
+                bench.pass(ProbeBench.interval * 1.3)
+                try await until("round \(round)") { bench.count(.alive, 1) == round }
+            }
+            #expect(server.asked.count == 1)
+        }
+        try await server.stop()
+        try await other.stop()
+    }
+}
