@@ -74,20 +74,6 @@ def test_each_promise_names_a_test_that_exists():
             assert re.search(rf"\b(def|func) {name}\b", path.read_text()), f"{file} has no {name}"
 
 
-def test_documents_name_files_that_exist():
-    for page in ("README.md", "CONTRIBUTING.md", "Sources/README.md", "cluster/README.md", "cluster/bench/README.md",
-                 "cluster/workers/README.md", "deploy/README.md"):
-        text = (ROOT / page).read_text()
-        for target in re.findall(r"\]\(([^)#:]+)\)", text):
-            assert (ROOT / page).parent.joinpath(target).exists(), f"{page} links to {target}"
-
-
-def test_sources_readme_points_at_files():
-    text = (ROOT / "Sources" / "README.md").read_text()
-    for name in re.findall(r"`([\w/+]+\.swift)`", text):
-        assert (ROOT / "Sources" / name).exists(), name
-
-
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
 def test_scripts_are_well_formed():
     done = run(["cluster/lint-scripts"])
