@@ -89,6 +89,11 @@ final class ReplicaState: GatewayFacts {
             json.closeObject()
         }
         json.closeArray()
+        // Beyond the bound of names; empty for whoever has fewer than a thousand models.
+        json.key("unserved_models")
+        json.openArray()
+        for name in routing.unserved { json.string(name) }
+        json.closeArray()
         json.closeObject()
         return json.bytes
     }

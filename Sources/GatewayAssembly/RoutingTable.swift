@@ -11,7 +11,7 @@ import Synchronization
 
 final class RoutingTable: Sendable {
     /// Names of models that get an index in the life of a process. Indexes are never reused, since counters hang on
-    /// them; names that come later are not served, which the log says.
+    /// them; names that come later are not served, which `/v1/cluster/status` says.
     static let modelsMax = 1_024
 
     private struct State: Sendable {

@@ -27,7 +27,11 @@ extension ExchangeDriver {
         client?.sendHead(loop.responseHead(for: self, from: head, in: bytes))
     }
 
-    func plainEnded() {
+    func plainEnded(byEOF: Bool) {
+        if byEOF, plainScan.isCutShort {
+            // A server that dies looks just like one that is done; the text itself tells them apart.
+            return attemptFailed(.truncated, "the connection ended inside the answer")
+        }
         if !machine.isContentCommitted {
             // A length of zero is a whole answer; an end without one is none.
             guard answerHead?.head.contentLength == 0 || answerHead?.head.status == 204 else {
@@ -74,7 +78,7 @@ extension ExchangeDriver {
                 hold(chunk, range)
                 passFrom = frame.end
             case .usage where stream!.hidesUsage:
-                if machine.isContentCommitted { pass(chunk, passFrom..<range.lowerBound) }
+                if machine.isContentCommitted { pass(chunk, passFrom..<range.lowerBound, at: now) }
                 dropCarry()
                 passFrom = frame.end
             case .error:
@@ -87,7 +91,7 @@ extension ExchangeDriver {
                 return attemptFailed(.closedEarly, "[DONE] before any content")
             case .done where machine.isContentCommitted && !stream!.isProven && !stream!.sawErrorEvent:
                 // `[DONE]` without a finish would make a truncation look complete: the truth goes first.
-                pass(chunk, passFrom..<range.lowerBound)
+                pass(chunk, passFrom..<range.lowerBound, at: now)
                 passFrom = range.lowerBound
                 tellTruncation()
             case .content, .finish, .usage, .done, .other, .oversized:
@@ -95,13 +99,13 @@ extension ExchangeDriver {
                 if !machine.isContentCommitted { commitStream(at: now) }
             }
         }
-        guard let current = stream else { return }
+        guard stream != nil else { return }
         let rest = begin..<chunk.readableBytes
         if machine.isContentCommitted {
             // Between frames only the second half of a line end can be left over, and that belongs to what is out already.
-            let isInside = !rest.isEmpty && !current.cutter.isAtBoundary
-            let keepsRest = current.holdsTail && !current.passesTail && isInside
-            pass(chunk, passFrom..<(keepsRest ? rest.lowerBound : chunk.readableBytes))
+            let isInside = !rest.isEmpty && !stream!.cutter.isAtBoundary
+            let keepsRest = isInside && stream!.holdsTail && !stream!.passesTail
+            pass(chunk, passFrom..<(keepsRest ? rest.lowerBound : chunk.readableBytes), at: now)
             if keepsRest { carry(chunk, rest) } else { stream!.isInsideFrame = isInside }
         } else if !rest.isEmpty {
             carry(chunk, rest)
@@ -134,7 +138,7 @@ extension ExchangeDriver {
     }
 
     /// Sends a range of the chunk, after what was carried of its first frame.
-    private func pass(_ chunk: ByteBuffer, _ range: Range<Int>) {
+    private func pass(_ chunk: ByteBuffer, _ range: Range<Int>, at now: Instant) {
         guard !range.isEmpty else { return }
         if stream?.carry.isEmpty == false {
             for buffer in stream!.carry { send(buffer) }
@@ -145,7 +149,7 @@ extension ExchangeDriver {
         } else if let slice = chunk.getSlice(at: chunk.readerIndex + range.lowerBound, length: range.count) {
             send(slice)
         }
-        machine.wroteToClient(at: loop.now())
+        machine.wroteToClient(at: now)
     }
 
     private func dropCarry() {

@@ -134,7 +134,7 @@ extension ExchangeDriver: UpstreamUser {
     func upstreamEnd(byEOF: Bool) {
         connection = nil
         switch answer {
-        case .plain: plainEnded()
+        case .plain: plainEnded(byEOF: byEOF)
         case .stream: streamEnded()
         case .error: errorEnded()
         case .none: attemptFailed(.closedEarly, "the connection ended before an answer")

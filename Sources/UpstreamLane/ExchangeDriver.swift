@@ -297,6 +297,8 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
 
     package func endTruthfully() {
         guard machine.phase != .settled else { return }
+        // Only the worker's goodbye is missing: that is no reason to call a whole answer unfinished.
+        if stream?.isProven == true, machine.isContentCommitted { return streamEnded() }
         finishAttempt(.cancelled)
         conclude(
             ClientError(

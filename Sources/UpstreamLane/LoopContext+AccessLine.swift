@@ -11,9 +11,10 @@ extension LoopContext {
     func writeAccessLine(of exchange: ExchangeDriver, _ outcome: ExchangeOutcome, at now: Instant) {
         var line = AccessLine(reusing: lineStorage)
         lineStorage = []
+        let milliseconds = refreshDate()
         line.raw("{\"time\":\"")
         line.plain(stampText)
-        line.fraction(Int(LoopClock.wallMilliseconds() % 1_000))
+        line.fraction(milliseconds)
         line.raw("Z\",\"level\":\"info\",\"event\":\"exchange\"")
         line.text("request_id", exchange.requestID)
         line.text("replica", exchange.configuration.replicaName)

@@ -266,18 +266,22 @@ package final class LoopContext: LaneExchangeFactory {
             }
         }
         if configuration.writesAccessLog {
-            refreshDate()
             writeAccessLine(of: exchange, outcome, at: now)
         }
     }
 
     // MARK: Dates
 
-    func refreshDate() {
-        let second = LoopClock.wallMilliseconds() / 1_000
-        guard second != dateSecond else { return }
+    /// Brings the texts up to date; returns the milliseconds of the second they tell.
+    @discardableResult
+    func refreshDate() -> Int {
+        let milliseconds = LoopClock.wallMilliseconds()
+        let second = milliseconds / 1_000
+        let rest = Int(milliseconds % 1_000)
+        guard second != dateSecond else { return rest }
         dateSecond = second
         dateText = CalendarText.httpDate(ofSeconds: second)
         stampText = CalendarText.stamp(ofSeconds: second)
+        return rest
     }
 }

@@ -1,4 +1,4 @@
-/// Plain answers as they pass: what they cost, whether they finished, whether they are errors.
+/// Plain answers as they pass: what they cost, and whether they ended.
 import Determinism
 import Testing
 
@@ -19,7 +19,7 @@ struct PlainAnswerScanTests {
     private static func scan(_ answer: String) -> PlainAnswerScan { scan(Array(answer.utf8)) }
 
     private static func seen(_ scan: PlainAnswerScan) -> [String] {
-        ["\(String(describing: scan.usage))", "\(scan.hasFinish)", "\(scan.isErrorObject)"]
+        ["\(String(describing: scan.usage))", "\(scan.isCutShort)"]
     }
 
     private static let chat = #"""
@@ -29,12 +29,11 @@ struct PlainAnswerScanTests {
         "usage" : {"prompt_tokens":31,"completion_tokens":7,"note":"}","prompt_tokens_details":{"cached_tokens":30}},"error":null}
         """#
 
-    @Test("usage and finish are found at every place to cut, and not inside of text or other members")
+    @Test("usage is found at every place to cut, and not inside of text or other members")
     func cutAnywhere() {
         let answer = Array(Self.chat.utf8)
         let whole = Self.scan(answer)
         #expect(whole.usage == TokenUsage(prompt: 31, completion: 7, cached: 30))
-        #expect(whole.hasFinish && !whole.isErrorObject)
         for place in 0...answer.count where Self.seen(Self.scan(answer, cuts: [place])) != Self.seen(whole) {
             Issue.record("a cut at \(place) changes what is seen")
         }
@@ -45,7 +44,6 @@ struct PlainAnswerScanTests {
     func first() {
         let first = Self.scan(#"{"usage":{"prompt_tokens":3,"total_tokens":3},"data":[{"embedding":[0.1]}]}"#)
         #expect(first.usage == TokenUsage(prompt: 3, completion: 0, cached: 0))
-        #expect(!first.hasFinish)
     }
 
     @Test(
@@ -68,24 +66,18 @@ struct PlainAnswerScanTests {
         #expect(Self.scan(##"{"a":"\",\##(usage)}"##).usage == nil)
     }
 
-    @Test("a finish is a string in a choice")
-    func finish() {
-        for answer in [
-            #"{"choices":[{"finish_reason":null}]}"#, #"{"finish_reason":"stop"}"#,
-            #"{"x":[{"finish_reason":"stop"}]}"#,
-            #"{"choices":[{"finish_reasons":"stop"}]}"#, #"{"choices":[{"message":{"finish_reason":"stop"}}]}"#,
-            #"{"choices":["finish_reason","stop"]}"#,
-        ] { #expect(!Self.scan(answer).hasFinish, "\(answer)") }
-        #expect(Self.scan(#"{"choices":[{},{"text":"","finish_reason": "length"}]}"#).hasFinish)
+    @Test("an answer is cut short from its first bracket until just before its last", arguments: [chat, "[[1],{}]"])
+    func cutShort(answer: String) {
+        let bytes = Array(answer.utf8)
+        for length in 1..<bytes.count {
+            #expect(Self.scan(Array(bytes[..<length])).isCutShort, "after \(length) bytes")
+        }
+        #expect(!Self.scan(bytes).isCutShort)
+        #expect(!Self.scan(bytes + [10]).isCutShort)
     }
 
-    @Test("an error object says so, flat or whole")
-    func error() {
-        #expect(Self.scan(#"{"error":{"message":"m"}}"#).isErrorObject)
-        #expect(Self.scan(#"{"object":"x", "error" : "flat"}"#).isErrorObject)
-        #expect(!Self.scan(#"{"error":null}"#).isErrorObject)
-        #expect(!Self.scan(#"{"choices":[{"error":"x"}],"errors":{}}"#).isErrorObject)
-    }
+    @Test("what is no JSON is whole as it is", arguments: ["", "plain text", "3", "}", "\"text\""])
+    func noJSON(answer: String) { #expect(!Self.scan(answer).isCutShort) }
 
     @Test("a usage object at the bound is read and one byte more is passed over")
     func bound() {
@@ -94,7 +86,7 @@ struct PlainAnswerScanTests {
             let usage = empty.dropLast(2) + String(repeating: "x", count: bytes - empty.utf8.count) + "\"}"
             let scan = Self.scan(#"{"usage":\#(usage),"choices":[{"finish_reason":"stop"}]}"#)
             #expect((scan.usage != nil) == isRead)
-            #expect(scan.hasFinish, "what follows is read either way")
+            #expect(!scan.isCutShort, "what follows is read either way")
         }
     }
 

@@ -256,6 +256,26 @@ struct OwedTests {
         }
     }
 
+    @Test("the replica stops while only the worker's goodbye is missing: the answer is whole, and told so")
+    func drainOfWhole() async throws {
+        try await LaneBench.run { run in
+            try await run.on { bench in
+                bench.worker.whenAsked = { connection, _ in
+                    connection.say(Reply.streamHead + Reply.chunk(Reply.content("a") + Reply.finish))
+                }
+                bench.ask(LaneBench.stream)
+            }
+            try await run.until("the finish") { $0.clients[0].text.hasSuffix(Reply.finish) }
+            try await run.on { bench in
+                bench.context.endAll()
+                #expect(bench.clients[0].text == Reply.content("a") + Reply.finish + Reply.done)
+                #expect(bench.clients[0].endings == ["end"] && bench.owed == [])
+                #expect(bench.outcomes(.answered) == 1)
+            }
+            try await run.until("the worker's end") { $0.worker.open.isEmpty }
+        }
+    }
+
     /// Each clock, the wait that makes it ring, and what the client hears.
     struct Clock: Sendable, CustomTestStringConvertible {
         let name: String

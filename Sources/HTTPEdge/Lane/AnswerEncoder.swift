@@ -42,13 +42,22 @@ struct AnswerEncoder {
         let count = bytes.readableBytes
         guard count > 0 else { return false }
         if isChunked {
-            waiting.writeString(String(count, radix: 16))
+            writeHexadecimal(count)
             waiting.writeStaticString("\r\n")
         }
         guard count <= Self.copiedBytesMax else { return true }
         waiting.writeImmutableBuffer(bytes)
         bodyWritten()
         return false
+    }
+
+    private mutating func writeHexadecimal(_ value: Int) {
+        let digits: StaticString = "0123456789abcdef"
+        var shift = (Int.bitWidth - 1 - value.leadingZeroBitCount) & ~3
+        while shift >= 0 {
+            waiting.writeInteger(digits.utf8Start[value >> shift & 15])
+            shift -= 4
+        }
     }
 
     mutating func bodyWritten() {
