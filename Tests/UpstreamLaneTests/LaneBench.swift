@@ -36,6 +36,8 @@ final class LaneBench {
 
     /// How a bench is made; every member has a usual value.
     struct Plan: Sendable {
+        /// Instead of the scripted worker's own.
+        var port: Int?
         var kinds: [WorkerKind] = [.openAI]
         var slots = 4
         var queueBound = 8
@@ -87,7 +89,7 @@ final class LaneBench {
             let index = board.index(for: id)!
             described.append(
                 Worker(
-                    id: id, index: index, kind: kind, host: plan.host, port: workers[position].port,
+                    id: id, index: index, kind: kind, host: plan.host, port: plan.port ?? workers[position].port,
                     useTLS: plan.usesTLS,
                     apiKey: "worker-key", hostHeader: "worker\(position).test", weight: 1, slots: plan.slots, chip: nil,
                     memoryGB: nil, models: [WorkerModel(name: "model", upstreamName: plan.upstreamName)]))
@@ -140,6 +142,8 @@ final class LaneBench {
 
     var worker: ScriptedWorker { workers[0] }
 
+    /// Nobody listens there, and no system hands it out: a port that was just closed may be another test's already.
+    static let deadPort = 1
     static let chat = #"{"model":"model","messages":[{"role":"user","content":"hello"}]}"#
     static let stream = #"{"model":"model","stream":true,"messages":[{"role":"user","content":"hello"}]}"#
 

@@ -136,8 +136,9 @@ struct OwedTests {
 
     @Test("refused dials: the worker is not there")
     func refusedDial() async throws {
-        try await LaneBench.run { run in
-            try await run.on { $0.worker.stop() }
+        var plan = LaneBench.Plan()
+        plan.port = LaneBench.deadPort
+        try await LaneBench.run(plan) { run in
             try await run.on { bench in
                 bench.ask()
                 #expect(bench.shared.board.running(bench.index(0)) == 1)

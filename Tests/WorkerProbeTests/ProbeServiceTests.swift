@@ -186,13 +186,18 @@ struct ProbeServiceTests {
 
     @Test("a refused connection takes a worker down at once, and an answer brings it back")
     func refused() async throws {
+        // Nobody listens on port 1, and no system hands it out: one that was just closed may be another test's already.
+        let bench = ProbeBench([ProbeBench.worker(0, .openAI, port: 1)])
         let server = try await ScriptedServer.start { _ in .status(200, listing) }
-        try await server.stop()
-        let bench = ProbeBench([ProbeBench.worker(0, .openAI, port: server.port)])
         try await bench.run {
             try await until("down") { bench.condition() == .down(.refused) }
             #expect(bench.count(.refused) == 1 && bench.count(.failed) == 0)
+            bench.routing.publish(ProbeBench.view([ProbeBench.worker(0, .openAI, port: server.port)]))
+            bench.pass(ProbeBench.interval * 1.3)
+            try await until("an answer") { bench.count(.alive) == 1 }
+            try await until("back") { bench.condition() == .healthy }
         }
+        try await server.stop()
     }
 
     @Test(
