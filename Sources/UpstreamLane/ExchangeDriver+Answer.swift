@@ -48,6 +48,7 @@ extension ExchangeDriver {
 
     func streamBytes(_ chunk: ByteBuffer) {
         let now = loop.now()
+        lastReadAt = now
         loop.frames.removeAll(keepingCapacity: true)
         chunk.withUnsafeReadableBytes { stream?.cutter.feed($0, into: &loop.frames) }
         relay(chunk, loop.frames, at: now)

@@ -129,6 +129,8 @@ extension ExchangeDriver: UpstreamUser {
         guard machine.phase == .answering, machine.isHeadCommitted else { return }
         client?.sendFlush()
         armClock()
+        // Once the finish is seen, nothing is left worth waiting for.
+        if stream?.isProven == false { connection?.restIfBurst(at: lastReadAt) }
     }
 
     func upstreamEnd(byEOF: Bool) {

@@ -64,6 +64,7 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
     var status = 0
     var firstEventAt = Instant.never
     var lastEventAt = Instant.never
+    var lastReadAt = Instant.zero
     var sentAt = Instant.never
     var answerBytes = 0
     var usage: TokenUsage?

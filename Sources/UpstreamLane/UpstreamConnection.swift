@@ -2,6 +2,7 @@
 ///
 /// It stands alone in its pipeline (behind TLS, where a worker has it): our requests are written as the bytes they are,
 /// and the answer is parsed where it lies. It serves one exchange at a time and calls it directly, on the same loop.
+import Determinism
 import ExchangeFlow
 import NIOCore
 import NIOTLS
@@ -31,7 +32,7 @@ enum UpstreamFailure: Error {
     case notHTTP(String)
 }
 
-final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, FlushTarget {
+final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, FlushTarget, RestingReader {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -44,6 +45,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
     var poolID: UpstreamPoolMachine.ConnectionID?
     private let isTLS: Bool
     private let flushes: FlushList
+    private let rests: RestList
     private var isReady = false
     private var lastError: String?
     private(set) var requestsServed = 0
@@ -54,8 +56,9 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
     /// Bytes of a head that is not whole yet; bounded by the parser's own head limit.
     private var partialHead: ByteBuffer?
     private var sawByte = false
-    private var isReading = false
     private var isPaused = false
+    private var burstRest = BurstRest()
+    private var isResting = false
     private var wantsRead = false
     private var isClosed = false
     private var mayBeKept = false
@@ -63,9 +66,10 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
     /// Request bodies up to here are copied behind their head.
     static let copiedBytesMax = 8 << 10
 
-    init(isTLS: Bool, flushes: FlushList) {
+    init(isTLS: Bool, flushes: FlushList, rests: RestList) {
         self.isTLS = isTLS
         self.flushes = flushes
+        self.rests = rests
     }
 
     var isConnected: Bool { context?.channel.isActive ?? false }
@@ -76,6 +80,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
         self.user = user
         sawByte = false
         isPaused = false
+        burstRest = BurstRest()
         parser.startNext()
     }
 
@@ -107,10 +112,26 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
     /// Withholds `read()` while the client cannot take more.
     func pause(_ paused: Bool) {
         isPaused = paused
-        if !paused, wantsRead, let context {
-            wantsRead = false
-            context.read()
-        }
+        readIfWanted()
+    }
+
+    /// Bytes of an event stream were read at `now`, and more of the same are expected: quick ones are read together.
+    func restIfBurst(at now: Instant) {
+        guard !isResting, burstRest.bytesCame(at: now) else { return }
+        isResting = true
+        rests.rest(self)
+    }
+
+    func restEnded(at now: Instant) {
+        isResting = false
+        burstRest.ended(at: now)
+        readIfWanted()
+    }
+
+    private func readIfWanted() {
+        guard !isPaused, !isResting, wantsRead, let context else { return }
+        wantsRead = false
+        context.read()
     }
 
     /// Whether the dialect and this answer allow another request after this one.
@@ -149,7 +170,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
     }
 
     func read(context: ChannelHandlerContext) {
-        if isPaused { wantsRead = true } else { context.read() }
+        if isPaused || isResting { wantsRead = true } else { context.read() }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

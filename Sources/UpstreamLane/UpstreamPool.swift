@@ -17,6 +17,7 @@ final class UpstreamPool: DeadlineTarget {
     private let eventLoop: any EventLoop
     private let shared: LaneShared
     private let flushes: FlushList
+    private let rests: RestList
     /// Set once the loop's wheel exists.
     unowned var wheel: DeadlineWheel!
     var wheelPlace = WheelPlace.none
@@ -33,6 +34,7 @@ final class UpstreamPool: DeadlineTarget {
     init(eventLoop: any EventLoop, shared: LaneShared, flushes: FlushList) {
         self.eventLoop = eventLoop
         self.flushes = flushes
+        rests = RestList(eventLoop: eventLoop, clock: LoopClock.now)
         self.shared = shared
     }
 
@@ -113,7 +115,7 @@ final class UpstreamPool: DeadlineTarget {
     private func begin(_ worker: Worker, for exchange: ExchangeDriver) {
         let now = LoopClock.now()
         admit(worker)
-        let connection = UpstreamConnection(isTLS: worker.useTLS, flushes: flushes)
+        let connection = UpstreamConnection(isTLS: worker.useTLS, flushes: flushes, rests: rests)
         exchange.dialing(connection)
         let bound = NIOLoopBound(connection, eventLoop: eventLoop)
         let tls = worker.useTLS ? tlsContext(of: worker) : nil
