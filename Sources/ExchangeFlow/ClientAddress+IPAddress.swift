@@ -154,8 +154,8 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// RFC 5952: lower case, no leading zeros, the longest run of two or more zero groups as `::`, the first of equals.
     private var version6Text: String {
-        let groups = (0..<8).map { index in
-            UInt16(truncatingIfNeeded: (index < 4 ? high : low) >> UInt64(48 - 16 * (index % 4)))
+        let groups = [high, low].flatMap { half in
+            [48, 32, 16, 0].map { (shift: UInt64) in UInt16(truncatingIfNeeded: half >> shift) }
         }
         var longest = 0..<0
         var start = 0
@@ -167,7 +167,8 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         }
         let hex = groups.map { String($0, radix: 16) }
         guard !longest.isEmpty else { return hex.joined(separator: ":") }
-        return hex[..<longest.lowerBound].joined(separator: ":") + "::"
-            + hex[longest.upperBound...].joined(separator: ":")
+        let before = hex[..<longest.lowerBound].joined(separator: ":")
+        let after = hex[longest.upperBound...].joined(separator: ":")
+        return "\(before)::\(after)"
     }
 }

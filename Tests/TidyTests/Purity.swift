@@ -5,7 +5,8 @@ struct ForbiddenWord: Sendable {
     let because: String
 
     func violations(in source: SourceText) -> [Violation] {
-        source.lines.enumerated().compactMap { number, line in
+        guard source.code.contains(word) else { return [] }
+        return source.lines.enumerated().compactMap { number, line in
             occurs(in: line)
                 ? Violation(
                     path: source.path, line: number + 1, sentence: "`\(word)` is not for this place: \(because)") : nil

@@ -7,6 +7,13 @@ enum Repository {
 
     /// All Swift files below a folder of the root, in a stable order.
     static func sources(in folder: String) throws -> [SourceText] {
+        try everySource.get().filter { $0.path.hasPrefix("\(folder)/") }
+    }
+
+    /// Read once for all tests.
+    private static let everySource = Result { try read("Sources") + read("Tests") }
+
+    private static func read(_ folder: String) throws -> [SourceText] {
         let top = root.appending(path: folder)
         guard let files = FileManager.default.enumerator(atPath: top.path) else { return [] }
         let names = files.compactMap { $0 as? String }.filter { $0.hasSuffix(".swift") }.sorted()

@@ -40,8 +40,9 @@ struct TestFunctions: Sendable {
         var testSeenAt: Int?
         for (place, byte) in code.enumerated() {
             if byte == UInt8(ascii: "\n") { line += 1 }
-            if word("@Test", at: place, in: code) { testSeenAt = line }
-            guard word("func", at: place, in: code), place == 0 || !isNameByte(code[place - 1]),
+            if byte == UInt8(ascii: "@"), word("@Test", at: place, in: code) { testSeenAt = line }
+            guard byte == UInt8(ascii: "f"), word("func", at: place, in: code),
+                place == 0 || !isNameByte(code[place - 1]),
                 let (name, body) = nameAndBody(from: place + 4, in: code)
             else { continue }
             found.append(
