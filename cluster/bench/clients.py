@@ -39,7 +39,7 @@ def main() -> None:
         for name, (command, url, key) in peers.contestants(arguments.only, BenchReplica()).items():
             process = peers.pinned(0, command)
             try:
-                peers.wait_ready(name, url, key)
+                peers.wait_ready(name, url, key, process)
                 peers.drive(url, "request", arguments.clients, 2, key)
                 row = peers.drive(url, "request", arguments.clients, arguments.seconds, key)
                 row["rss_mb"] = peers.rss_mb(process.pid)

@@ -138,10 +138,12 @@ def stop(process: subprocess.Popen) -> None:
         pass
 
 
-def wait_ready(name: str, url: str, key: str, seconds: float = 60) -> None:
+def wait_ready(name: str, url: str, key: str, process: subprocess.Popen, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     fields = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     while time.monotonic() < deadline:
+        if process.poll() is not None:
+            sys.exit(f"{name} ended with exit code {process.returncode}: {shlex.join(process.args)}")
         try:
             request = urllib.request.Request(url + "/v1/chat/completions", (BODY % "").encode(), fields)
             if urllib.request.urlopen(request, timeout=3).status == 200:
@@ -161,7 +163,7 @@ def drive(url: str, mode: str, connections: int, seconds: int, key: str) -> dict
     found = lambda pattern: re.search(pattern, out)
     bad, sockets = found(r"Non-2xx or 3xx responses: (\d+)"), found(r"Socket errors: (.*)")
     return {"n": int(found(r"(\d+) requests in").group(1)), "rps": float(found(r"Requests/sec:\s+([\d.]+)").group(1)),
-            "p50": found(r"50%\s+(\S+)").group(1), "p99": found(r"99%\s+(\S+)").group(1),
+            "p50": found(r"\s50%\s+(\S+)").group(1), "p99": found(r"\s99%\s+(\S+)").group(1),
             "bad": int(bad.group(1)) if bad else 0, "sockets": sockets.group(1) if sockets else ""}
 
 
@@ -182,7 +184,7 @@ def closed_loop(arguments: argparse.Namespace, replica: BenchReplica) -> dict:
             for name, (command, url, key) in contestants(arguments.only, replica).items():
                 process = pinned(0, command)
                 try:
-                    wait_ready(name, url, key)
+                    wait_ready(name, url, key, process)
                     drive(url, arguments.mode, arguments.connections, 1, key)
                     before = cpu_seconds(process.pid)
                     row = drive(url, arguments.mode, arguments.connections, arguments.seconds, key)
@@ -210,32 +212,47 @@ def closed_loop(arguments: argparse.Namespace, replica: BenchReplica) -> dict:
 def held_streams(arguments: argparse.Namespace, replica: BenchReplica) -> dict:
     """Many slow streams at once (20 events/s each, 5 s long); lateness per event and memory, against the direct path."""
     up = pinned(1, worker_command("held"))
-    result = {}
+    rows: dict[str, list[dict]] = {}
     direct = {"direct": ("sleep 600", f"http://127.0.0.1:{UPSTREAM}", "")}
     try:
-        for name, (command, url, key) in {**direct, **contestants(arguments.only, replica)}.items():
-            process = pinned(0, command)
-            try:
-                wait_ready(name, url, key)
-                before, base = cpu_seconds(process.pid), rss_mb(process.pid)
-                load = subprocess.Popen(
-                    ["taskset", "-c", "1", f"{WORK}/streamload", "-url", url + "/v1/chat/completions", "-key", key,
-                     "-streams", str(arguments.streams), "-for", f"{arguments.held_seconds}s", "-ramp", "2s"],
-                    stdout=subprocess.PIPE, text=True)
-                peak = base
-                while load.poll() is None:
-                    peak = max(peak, rss_mb(process.pid))
-                    time.sleep(0.5)
-                row = json.loads(load.communicate()[0])
-                row["rss_mb_before"], row["rss_mb_held"] = base, peak
-                row["kib_per_stream"] = round((peak - base) * 1024 / arguments.streams, 1)
-                row["cpu_us_per_event"] = round((cpu_seconds(process.pid) - before) / max(row["events"], 1) * 1e6, 2)
-                result[name] = row
-            finally:
-                stop(process)
+        for _ in range(arguments.rounds):
+            for name, (command, url, key) in {**direct, **contestants(arguments.only, replica)}.items():
+                process = pinned(0, command)
+                try:
+                    wait_ready(name, url, key, process)
+                    rows.setdefault(name, []).append(held_once(arguments, process, url, key))
+                finally:
+                    stop(process)
     finally:
         stop(up)
+    late = lambda row: row["event_lateness_ms"]["p99"]
+    result = {}
+    for name in rows:
+        # The round in the middle by lateness stands for all; failures and memory of every round count.
+        result[name] = sorted(rows[name], key=late)[len(rows[name]) // 2]
+        result[name]["failures"] = sum(sum(row["failures"].values()) for row in rows[name])
+        result[name]["kib_per_stream"] = max(row["kib_per_stream"] for row in rows[name])
+        if name != "starling" and "starling" in rows:
+            ratios = [late(ours) / late(theirs) for ours, theirs in zip(rows["starling"], rows[name])]
+            result[name]["starling_lateness_ratio"] = round(statistics.median(ratios), 3)
     return result
+
+
+def held_once(arguments: argparse.Namespace, process: subprocess.Popen, url: str, key: str) -> dict:
+    before, base = cpu_seconds(process.pid), rss_mb(process.pid)
+    load = subprocess.Popen(
+        ["taskset", "-c", "1", f"{WORK}/streamload", "-url", url + "/v1/chat/completions", "-key", key,
+         "-streams", str(arguments.streams), "-for", f"{arguments.held_seconds}s", "-ramp", "2s"],
+        stdout=subprocess.PIPE, text=True)
+    peak = base
+    while load.poll() is None:
+        peak = max(peak, rss_mb(process.pid))
+        time.sleep(0.5)
+    row = json.loads(load.communicate()[0])
+    row["rss_mb_before"], row["rss_mb_held"] = base, peak
+    row["kib_per_stream"] = round((peak - base) * 1024 / arguments.streams, 1)
+    row["cpu_us_per_event"] = round((cpu_seconds(process.pid) - before) / max(row["events"], 1) * 1e6, 2)
+    return row
 
 
 def main() -> None:
