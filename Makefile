@@ -41,7 +41,7 @@ acceptance: build ## real processes: SDK, aborts, failover, bytes, manners, conf
 	cluster/system-packages acceptance
 	cluster/acceptance/run
 
-bench: release ## figures against nginx, haproxy and smg, and our own bars (about 15 minutes)
+bench: release ## figures against nginx, haproxy and smg, and our own bars (about ten minutes)
 	cluster/system-packages bench
 	cluster/bench/run
 

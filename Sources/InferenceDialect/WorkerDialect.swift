@@ -23,17 +23,7 @@ package struct WorkerDialect: Sendable {
 
     package func read(_ reply: ProbeReply) -> ProbeReading { reading(reply) }
 
-    /// Whether the kind has the route at all.
-    package func supports(_ route: InferenceRoute) -> Bool {
-        if case .no = fitting([], route) { false } else { true }
-    }
-
-    /// What a comment of this kind's streams says, a line without its end.
-    package func progress(inComment line: UnsafeRawBufferPointer) -> PromptProgress {
-        traits.commentsAreProgress ? PromptProgress(comment: line) : .none
-    }
-
-    /// Whether the kind can do what a request needs.
+    /// Whether the kind has the route and can do what a request needs.
     package func fit(_ needs: RequestNeeds, _ route: InferenceRoute) -> Fit { fitting(needs, route) }
 
     /// Whose fault an answer outside 2xx is.

@@ -6,6 +6,7 @@ import Determinism
 import ExchangeFlow
 import NIOCore
 import NIOTLS
+import ReplicaCore
 
 /// The exchange's ear. Every call is the last thing the connection does in that turn of its reading, so a user may give
 /// the connection up inside any of them.
@@ -198,7 +199,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
         isClosed = true
         if let user = takeUser() {
             if !isReady {
-                user.upstreamFailed(.connect(lastError ?? "the connection ended before it was ready"))
+                user.upstreamFailed(.connect(whyNotReady))
             } else if lastError == nil, partialHead == nil, parser.endOfBytes() {
                 user.upstreamEnd(byEOF: true)
             } else {
@@ -209,6 +210,11 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
         onClosed = nil
         onIdle = nil
         context.fireChannelInactive()
+    }
+
+    private var whyNotReady: String {
+        guard let lastError else { return "the connection ended before it was ready" }
+        return isTLS ? TLSFailureText.reason(lastError) ?? "the TLS handshake failed" : lastError
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -6,6 +6,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
+import ReplicaCore
 
 #if canImport(Darwin)
     import Darwin
@@ -64,7 +65,7 @@ struct ProbeClient: Sendable {
             let body = try await response.body.collect(upTo: Self.answerBytesMax)
             return .reply(status: Int(response.status.code), body: Array(body.readableBytesView))
         } catch {
-            return Self.isRefusal(error) ? .refused : .failed("\(error)")
+            return Self.isRefusal(error) ? .refused : .failed(TLSFailureText.reason("\(error)") ?? "\(error)")
         }
     }
 

@@ -29,6 +29,9 @@ package final class ProbeService: Service {
         var busy: Set<WorkerID> = []
         var canaries: Set<WorkerID> = []
         var known: [WorkerID: WorkerCondition] = [:]
+        /// What the log has told already: the slots a worker says to have, why its last probe failed.
+        var toldSlots: [WorkerID: Int] = [:]
+        var toldFailures: [WorkerID: String] = [:]
         var random: SeededGenerator
     }
 
@@ -99,6 +102,8 @@ package final class ProbeService: Service {
         return schedule.withLock { schedule in
             let ids = Set(workers.map(\.id))
             schedule.due = schedule.due.filter { ids.contains($0.key) }
+            schedule.toldSlots = schedule.toldSlots.filter { ids.contains($0.key) }
+            schedule.toldFailures = schedule.toldFailures.filter { ids.contains($0.key) }
             return workers.filter { worker in
                 guard !schedule.busy.contains(worker.id), schedule.due[worker.id].map({ $0 <= now }) ?? true else {
                     return false
@@ -143,7 +148,7 @@ package final class ProbeService: Service {
                 counts.note(worker.index, .refused)
                 return tell(worker, .connectRefused)
             case .failed(let why):
-                logger.debug("a probe failed", metadata: ["worker": "\(worker.id.rawValue)", "why": "\(why)"])
+                tellFailure(of: worker, why)
                 counts.note(worker.index, .failed)
                 return tell(worker, .probeFailed)
             case .reply(let status, let body):
@@ -159,8 +164,10 @@ package final class ProbeService: Service {
                     return tell(worker, .probeFailed)
                 }
                 if let models = reading.models { onModels(models, worker.id) }
+                if let slots = reading.slots { compareSlots(of: worker, saying: slots) }
             }
         }
+        _ = schedule.withLock { $0.toldFailures.removeValue(forKey: worker.id) }
         counts.note(worker.index, verdict == .probeLoading ? .loading : .alive)
         tell(worker, verdict)
     }
@@ -226,6 +233,23 @@ package final class ProbeService: Service {
     }
 
     // MARK: For the log
+
+    /// The same failure is news once, until a probe goes well again.
+    private func tellFailure(of worker: Worker, _ why: String) {
+        guard schedule.withLock({ $0.toldFailures.updateValue(why, forKey: worker.id) }) != why else { return }
+        logger.notice("a probe failed", metadata: ["worker": "\(worker.id.rawValue)", "why": "\(why)"])
+    }
+
+    /// Exchanges beyond a worker's own slots wait inside it, where our queue, its deadline and failover do not reach.
+    private func compareSlots(of worker: Worker, saying slots: Int) {
+        let before = schedule.withLock { $0.toldSlots.updateValue(slots, forKey: worker.id) }
+        guard slots < worker.slots, before != slots else { return }
+        logger.warning(
+            "worker runs fewer exchanges at a time than max_concurrency says; set it to the worker's own number",
+            metadata: [
+                "worker": "\(worker.id.rawValue)", "worker_slots": "\(slots)", "max_concurrency": "\(worker.slots)",
+            ])
+    }
 
     /// Conditions change here and on the lane; one place tells of both.
     private func tellChanges() {

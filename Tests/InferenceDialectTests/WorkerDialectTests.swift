@@ -96,11 +96,14 @@ struct WorkerDialectTests {
     @Test("mlx_lm has chat and completions only")
     func routes() {
         for route in [InferenceRoute.chatCompletions, .completions] {
-            for dialect in Self.kinds { #expect(dialect.supports(route)) }
+            for dialect in Self.kinds { #expect(dialect.fit([], route) == .yes) }
         }
         for route in [InferenceRoute.embeddings, .other("responses")] {
-            #expect(!WorkerDialect.mlxLM.supports(route))
-            #expect(WorkerDialect.openAI.supports(route) && WorkerDialect.llamaCpp.supports(route))
+            guard case .no = WorkerDialect.mlxLM.fit([], route) else {
+                Issue.record("\(route.path) fits")
+                continue
+            }
+            for dialect in [WorkerDialect.openAI, .llamaCpp] { #expect(dialect.fit([], route) == .yes) }
         }
     }
 
@@ -112,21 +115,19 @@ struct WorkerDialectTests {
         #expect(WorkerDialect.llamaCpp.traits.requestsPerConnectionMax < 100)
     }
 
-    @Test("a comment with two numbers is progress where the kind writes such, and nothing elsewhere")
+    @Test("a comment with two numbers is progress, and no other")
     func progress() {
-        let read = { (dialect: WorkerDialect, line: String) in
-            Array(line.utf8).withUnsafeBytes { dialect.progress(inComment: $0) }
-        }
-        #expect(read(.mlxLM, ": keepalive 2048/8192") == .advanced(done: 2_048, of: 8_192))
-        #expect(read(.llamaCpp, ": keepalive 2048/8192") == .none)
+        let read = { (line: String) in Array(line.utf8).withUnsafeBytes { PromptProgress(comment: $0) } }
+        #expect(WorkerDialect.mlxLM.traits.commentsAreProgress && !WorkerDialect.llamaCpp.traits.commentsAreProgress)
+        #expect(read(": keepalive 2048/8192") == .advanced(done: 2_048, of: 8_192))
         for line in [
             "", ":", ": keepalive", ": keepalive ", ": keepalive 5", ": keepalive 5/", ": keepalive /5",
             ": keepalive 5/6x",
             ": keep-alive 5/6", ": keepalive -5/6",
-        ] { #expect(read(.mlxLM, line) == .none, "\(line)") }
+        ] { #expect(read(line) == .none, "\(line)") }
         let twelve = String(repeating: "9", count: 12)
         #expect(
-            read(.mlxLM, ": keepalive \(twelve)/\(twelve)") == .advanced(done: 999_999_999_999, of: 999_999_999_999))
-        #expect(read(.mlxLM, ": keepalive 1/9\(twelve)") == .none)
+            read(": keepalive \(twelve)/\(twelve)") == .advanced(done: 999_999_999_999, of: 999_999_999_999))
+        #expect(read(": keepalive 1/9\(twelve)") == .none)
     }
 }

@@ -25,6 +25,7 @@ private final class ProbeBench: Sendable {
     init(_ workers: [Worker]) {
         let clock = Clock()
         let told = Told()
+        let logged = lines
         self.clock = clock
         self.told = told
         for worker in workers { _ = board.index(for: worker.id) }
@@ -33,8 +34,34 @@ private final class ProbeBench: Sendable {
             routing: routing, board: board, interval: Self.interval, tls: Published([:]), seed: 5,
             now: { clock.now.withLock { $0 } },
             onModels: { models, worker in told.models.withLock { $0[worker.rawValue] = models } },
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: Logger(label: "test") { _ in LineLog(lines: logged) })
     }
+
+    /// What the service logged, message and metadata in one line.
+    let lines = LineLog.Lines()
+
+    struct LineLog: LogHandler {
+        final class Lines: Sendable {
+            private let kept = Mutex<[String]>([])
+            var all: [String] { kept.withLock { $0 } }
+            func append(_ line: String) { kept.withLock { $0.append(line) } }
+        }
+
+        let lines: Lines
+        var logLevel = Logger.Level.notice
+        var metadata: Logger.Metadata = [:]
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let facts = (event.metadata ?? [:]).map { "\($0)=\($1)" }.sorted().joined(separator: " ")
+            lines.append("\(event.message): \(facts)")
+        }
+    }
+
+    func logged(_ part: String) -> [String] { lines.all.filter { $0.contains(part) } }
 
     static func view(_ workers: [Worker]) -> RoutingView {
         RoutingView(workers: workers, models: [], aliases: [], strategy: .roundRobin)
@@ -230,6 +257,45 @@ struct ProbeServiceTests {
         try await bench.run {
             try await until("a round") { bench.count(.alive) + bench.count(.failed) == 1 }
             #expect(bench.count(.alive) == 1 - over && bench.models.isEmpty == (over > 0))
+        }
+        try await server.stop()
+    }
+
+    @Test("why a probe failed is told once, and again after one that went well")
+    func failureIsTold() async throws {
+        let server = try await ScriptedServer.start { _ in .hangUp }
+        let bench = ProbeBench([ProbeBench.worker(0, .openAI, port: server.port)])
+        try await bench.run {
+            try await until("a failure") { bench.count(.failed) == 1 }
+            bench.pass(ProbeBench.interval * 1.3)
+            try await until("a second failure") { bench.count(.failed) == 2 }
+            #expect(bench.logged("a probe failed").count == 1)
+            server.change { _ in .status(200, listing) }
+            bench.pass(ProbeBench.interval * 1.3)
+            try await until("well") { bench.count(.alive) == 1 }
+            server.change { _ in .hangUp }
+            bench.pass(ProbeBench.interval * 1.3)
+            try await until("another failure") { bench.count(.failed) == 3 }
+            try await until("told again") { bench.logged("a probe failed").count == 2 }
+            #expect(bench.logged("a probe failed").allSatisfy { $0.contains("worker=w0") && $0.contains("why=") })
+        }
+        try await server.stop()
+    }
+
+    @Test("a worker with fewer slots than we were told is named in the log, once", arguments: [3, 4])
+    func fewerSlots(slots: Int) async throws {
+        let server = try await ScriptedServer.start { asked in
+            asked.line == "GET /props" ? .status(200, "{\"total_slots\":\(slots)}") : .status(200, listing)
+        }
+        let bench = ProbeBench([ProbeBench.worker(0, .llamaCpp, port: server.port)])
+        try await bench.run {
+            for round in 1...2 {
+                try await until("round \(round)") { bench.count(.alive) == round }
+                bench.pass(ProbeBench.interval * 1.3)
+            }
+            let warnings = bench.logged("max_concurrency")
+            #expect(warnings.count == (slots < 4 ? 1 : 0))
+            #expect(warnings.allSatisfy { $0.contains("worker=w0") && $0.contains("worker_slots=3") })
         }
         try await server.stop()
     }

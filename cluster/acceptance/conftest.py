@@ -68,13 +68,16 @@ def long_stage():
     stage.clear()
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory) -> tuple[Path, Path]:
-    """A self-signed certificate for localhost: (certificate, key)."""
-    folder = tmp_path_factory.mktemp("certificate")
+def self_signed(folder: Path, name: str, *more: str) -> tuple[Path, Path]:
+    """A self-signed certificate for a name: (certificate, key)."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+         "-addext", f"subjectAltName={','.join([f'DNS:{name}', *more])}", "-keyout", key, "-out", certificate],
         check=True, capture_output=True)
     return certificate, key
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory) -> tuple[Path, Path]:
+    return self_signed(tmp_path_factory.mktemp("certificate"), "localhost", "IP:127.0.0.1")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -132,6 +133,8 @@ class ScriptedWorker:
     visits: list[Visit] = field(default_factory=list)
     probes: int = 0
     probe_status: int = 200
+    tls: ssl.SSLContext | None = None
+    """Speaks TLS with this context's certificate."""
 
     def __post_init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=self.backlog)
@@ -157,6 +160,11 @@ class ScriptedWorker:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
+            if self.tls:
+                plain, connection = connection, self.tls.wrap_socket(connection, server_side=True)
+                with self._lock:
+                    self._open.discard(plain)
+                    self._open.add(connection)
             unread = bytearray()
             while self._one(connection, unread):
                 pass
