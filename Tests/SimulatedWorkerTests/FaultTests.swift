@@ -87,6 +87,42 @@ struct FaultTests {
         #expect(story.machine.activeFaults.isEmpty)
     }
 
+    @Test("somebody else's work on the chip takes its share of the speed, and gives it back")
+    func foreignLoad() throws {
+        var story = MachineStory(.openAI)
+        let id = try story.ask(chat("a", "\"max_tokens\":1000"))
+        story.pass(seconds: 2)
+        let alone = story.tokens(id)
+        try story.fault(#"{"kind":"foreign_load","factor":0.5,"for_ms":2000}"#)
+        story.pass(seconds: 2)
+        let shared = story.tokens(id) - alone
+        story.pass(seconds: 2)
+        let after = story.tokens(id) - alone - shared
+        #expect((0.48...0.54).contains(Double(shared) / Double(alone)))
+        #expect(after > 2 * shared - 10)
+    }
+
+    @Test("a worker that vanished takes nothing from its queue until it is back")
+    func vanish() throws {
+        var story = MachineStory(.llamaCpp)
+        try story.fault(#"{"kind":"vanish","for_ms":5000}"#)
+        let id = try story.ask(chat())
+        story.pass(seconds: 4.999)
+        #expect(!story.hasHead(id))
+        story.pass(seconds: 1)
+        #expect(story.isFinished(id))
+    }
+
+    @Test("a request of death kills the process, and another one does not")
+    func dieOn() throws {
+        var story = MachineStory(.mlxLM, instant: true)
+        try story.fault(#"{"kind":"die_on","match":"poison"}"#)
+        let harmless = try story.ask(chat("fine"))
+        #expect(story.isFinished(harmless) && !story.outputs.contains(.processDies))
+        let deadly = try story.ask(chat("poison"))
+        #expect(story.outputs.contains(.processDies) && !story.hasHead(deadly))
+    }
+
     @Test("a dead thread answers everybody with the same 404 until the restart")
     func threadDead() throws {
         var story = MachineStory(.mlxLM)

@@ -149,6 +149,47 @@ struct WireTests {
         }
     }
 
+    @Test("a worker that vanished closes nothing and writes nothing; what it computed comes when it is back")
+    func vanished() async throws {
+        try await withWorker(.openAI, manual: true) { server in
+            let client = try await WireClient(server.port)
+            try await client.post(chatPath, helloStream)
+            _ = try await client.read(until: "\"role\"")
+            let id = try #require(
+                try await control(server, "POST", "/_sim/faults", #"{"kind":"vanish"}"#)["id"]?.whole)
+            _ = try await control(server, "POST", "/_sim/advance", #"{"ms":1000}"#)
+            #expect(try await control(server, "GET", "/_sim/state")["running"] == .integer(0))
+            #expect(try await !client.read(until: "\"role\"").contains("[DONE]"))
+            _ = try await control(server, "DELETE", "/_sim/faults/\(id)")
+            #expect(try await client.read(until: "0\r\n\r\n").contains("[DONE]"))
+        }
+    }
+
+    @Test("a health page lies where it is told to, and an answer bears another model's name")
+    func lies() async throws {
+        func health(_ server: SimulatorServer) async throws -> String {
+            let client = try await WireClient(server.port)
+            try await client.send("GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            return String(try await client.readToEnd().prefix { $0 != "\r\n" })
+        }
+        try await withWorker(.mlxLM) { server in
+            _ = try await control(server, "POST", "/_sim/faults", #"{"kind":"thread_dead"}"#)
+            let client = try await WireClient(server.port)
+            try await client.post(chatPath, hello)
+            #expect(try await client.readToEnd().hasPrefix("HTTP/1.0 404 "))
+            #expect(try await health(server).contains(" 503 "))
+            _ = try await control(server, "POST", "/_sim/faults", #"{"kind":"lie_health"}"#)
+            #expect(try await health(server).contains(" 200 "))
+        }
+        try await withWorker(.llamaCpp) { server in
+            _ = try await control(server, "POST", "/_sim/faults", #"{"kind":"wrong_model"}"#)
+            let client = try await WireClient(server.port)
+            try await client.post(chatPath, hello)
+            let answer = try await client.read(until: "\"usage\"")
+            #expect(answer.hasPrefix("HTTP/1.1 200 ") && !answer.contains("\"llama-7b\""))
+        }
+    }
+
     @Test("a key is asked for where the kind asks for one")
     func apiKey() async throws {
         try await withWorker(.openAI, apiKey: "secret") { server in
