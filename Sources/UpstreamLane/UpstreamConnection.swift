@@ -48,6 +48,8 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
     private let flushes: FlushList
     private let rests: RestList
     private var isReady = false
+    /// Dials by name that are under way, as many as the name has addresses at most; the first to succeed is ours.
+    private var dials: [any Channel] = []
     private var lastError: String?
     private(set) var requestsServed = 0
     /// Strong while leased; every ending lets go of it, so the cycle with the exchange lives as long as the lease.
@@ -108,6 +110,8 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
         user = nil
         isClosed = true
         context?.close(mode: .all, promise: nil)
+        for channel in dials { channel.close(mode: .all, promise: nil) }
+        dials = []
     }
 
     /// Withholds `read()` while the client cannot take more.
@@ -140,8 +144,15 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
 
     // MARK: The channel's side
 
+    /// One of the addresses of the worker's name is about to be dialled.
+    func dialing(_ channel: any Channel) throws {
+        if isClosed { throw ChannelError.alreadyClosed }
+        dials.append(channel)
+    }
+
     /// The peer accepted. Behind TLS the connection is ready only after the handshake.
     func dialed() {
+        dials = []
         guard !isTLS, !isClosed else { return }
         ready()
     }
@@ -153,6 +164,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
 
     /// The dial failed: nothing was sent.
     func dialFailed(_ failure: UpstreamFailure) {
+        dials = []
         isClosed = true
         takeUser()?.upstreamFailed(failure)
     }

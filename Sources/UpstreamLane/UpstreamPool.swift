@@ -135,7 +135,11 @@ final class UpstreamPool: DeadlineTarget {
                     if let tls {
                         try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: serverName))
                     }
-                    if address != nil { try pipeline.addHandler(bound.value) }
+                    if address != nil {
+                        try pipeline.addHandler(bound.value)
+                    } else {
+                        try bound.value.dialing(channel)
+                    }
                 }
             }
         let future: EventLoopFuture<any Channel> =

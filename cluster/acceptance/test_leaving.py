@@ -7,6 +7,7 @@ clock of this machine. Where no worker is involved yet (queue, connect) the exch
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -184,14 +185,27 @@ def test_leaving_the_queue(stage, how, stream):
 @pytest.mark.skipif(sys.platform != "linux", reason="a full accept queue drops connects silently on Linux only")
 @pytest.mark.parametrize("how", ["FIN", "RST"])
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-def test_leaving_while_connecting(stage, how, stream):
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_leaving_while_connecting(stage, how, stream, host):
     """The worker's accept queue is full, so the connect hangs. Who leaves takes the attempt along."""
     worker = stage.worker()
-    replica = stage.replica([worker], {"load_balancing": {"connect_seconds": 30, "probe_interval_seconds": 300}})
+    replica = stage.replica([worker.node(host=host)], {"load_balancing": {"connect_seconds": 30, "probe_interval_seconds": 300}})
     with BlackHole(worker):
         latencies = _leave_and_read_the_log(replica, how, stream, rounds=20, seconds_before=0.02)
         judge(latencies)
         until("no exchange is open", lambda: replica.metric_sum("starling_in_flight") == 0)
+        until("no attempt hangs on", lambda: dials_to(worker.port, replica.child.pid) == 0, 1)
+
+
+def dials_to(port: int, process: int) -> int:
+    """Connects of a process to a port of this machine that nobody has answered yet."""
+    sockets = set()
+    for name in os.listdir(f"/proc/{process}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            sockets.add(os.readlink(f"/proc/{process}/fd/{name}"))
+    rows = [line.split() for table in ("tcp", "tcp6") for line in open(f"/proc/{process}/net/{table}").readlines()[1:]]
+    syn_sent = "02"
+    return sum(row[2].endswith(f":{port:04X}") and row[3] == syn_sent and f"socket:[{row[9]}]" in sockets for row in rows)
 
 
 class BlackHole:
