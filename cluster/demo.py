@@ -175,13 +175,19 @@ def expect(holds: bool, what: str, seen: str) -> None:
     print(f"   ok: {what}", flush=True)
 
 
-def main() -> None:
+def port_and_end() -> tuple[int, threading.Event]:
+    """The port that was asked for, known to be free, and what is set when somebody ends the show."""
     port = int(os.environ.get("DEMO_PORT", "8000"))
     if port:
         refuse_taken_port(port)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
+    return port, ended
+
+
+def main() -> None:
+    port, ended = port_and_end()
     try:
         demo = Demo(port)
     except AssertionError as failure:

@@ -8,26 +8,19 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from demo import expect, refuse_taken_port                  # noqa: E402
+from demo import expect, port_and_end                       # noqa: E402
 from flock.mlx_worker import CannotRunHere, MLXWorker       # noqa: E402
 from flock.replica import Replica                           # noqa: E402
 
 
 def main() -> None:
-    port = int(os.environ.get("DEMO_PORT", "8000"))
-    if port:
-        refuse_taken_port(port)
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    port, ended = port_and_end()
     once = bool(os.environ.get("DEMO_ONCE"))
     try:
         worker = MLXWorker()

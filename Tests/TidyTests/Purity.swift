@@ -51,6 +51,9 @@ enum Purity {
     static let onTheLane = [
         ForbiddenWord(word: "await", because: "the lane waits for nothing (L10)"),
         ForbiddenWord(word: "Task {", because: "the lane makes no task (L10)"),
+        ForbiddenWord(word: ".wait()", because: "the lane blocks on nothing (L10)"),
+        ForbiddenWord(word: "DispatchSemaphore", because: "the lane blocks on nothing (L10)"),
+        ForbiddenWord(word: "actor", because: "the lane hops to no actor (L10)"),
     ]
     /// A test moves time; a sleeping one is slow when it is right and wrong when the machine is slow.
     static let inTests = [

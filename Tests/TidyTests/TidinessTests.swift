@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    @Test("the lane awaits nothing")
+    @Test("the lane awaits nothing, blocks on nothing and starts no task (L10)")
     func lane() throws {
         for folder in ["Sources/HTTPEdge/Lane", "Sources/UpstreamLane"] {
             for source in try Repository.sources(in: folder) {

@@ -325,9 +325,16 @@ def test_graceful_stop(stage):
     assert replica.child.process.wait(10) == 0
 
 
+def begin_and_wait(visit) -> None:
+    """A stream that begins and is never over by itself."""
+    visit.send_stream_head()
+    visit.send_chunk(content("so"))
+    visit.wait_closed()
+
+
 def test_readyz_says_503_before_the_door_closes(stage):
     """Balancers get their notice: while the listener still answers, /readyz is 503 and /livez 200."""
-    worker = stage.worker(script=lambda visit: (visit.send_stream_head(), visit.send_chunk(content("so")), visit.wait_closed()))
+    worker = stage.worker(script=begin_and_wait)
     replica = stage.replica([worker], {"server": {"drain_seconds": 4}})
     with RawConnection(replica.port) as connection:
         connection.post(CHAT, STREAM, replica.key)
@@ -346,7 +353,7 @@ def test_readyz_says_503_before_the_door_closes(stage):
 
 
 def test_drain_deadline_ends_streams_truthfully(stage):
-    worker = stage.worker(script=lambda visit: (visit.send_stream_head(), visit.send_chunk(content("so")), visit.wait_closed()))
+    worker = stage.worker(script=begin_and_wait)
     replica = stage.replica([worker], {"server": {"drain_seconds": 1}})
     with RawConnection(replica.port) as connection:
         connection.post(CHAT, STREAM, replica.key)
@@ -358,7 +365,7 @@ def test_drain_deadline_ends_streams_truthfully(stage):
 
 
 def test_second_signal_ends_at_once(stage):
-    worker = stage.worker(script=lambda visit: (visit.send_stream_head(), visit.send_chunk(content("so")), visit.wait_closed()))
+    worker = stage.worker(script=begin_and_wait)
     replica = stage.replica([worker], {"server": {"drain_seconds": 60}})
     with RawConnection(replica.port) as connection:
         connection.post(CHAT, STREAM, replica.key)
