@@ -13,6 +13,16 @@ enum RequestMember: UInt8 {
 
     static let longestName = 24
 
+    /// Whether a server that does not take null for absent would refuse it: mlx_lm does, for each of these.
+    var mayNotBeNull: Bool {
+        switch self {
+        case .stream, .maxTokens, .maxCompletionTokens, .temperature, .topP, .topK, .minP, .frequencyPenalty,
+            .presencePenalty, .repetitionPenalty, .logprobs, .topLogprobs:
+            true
+        default: false
+        }
+    }
+
     /// A member of the outermost object.
     static func outer(_ key: KeptText) -> RequestMember {
         switch key.count {

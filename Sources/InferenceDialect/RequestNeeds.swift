@@ -11,7 +11,7 @@ package struct RequestNeeds: OptionSet, Hashable, Sendable {
     package static let tools = RequestNeeds(rawValue: 1 << 3)
     /// `n` > 1
     package static let manyChoices = RequestNeeds(rawValue: 1 << 4)
-    /// `prompt` is a list of strings.
+    /// `prompt` is a list of two strings or more, or of lists of token ids.
     package static let listPrompt = RequestNeeds(rawValue: 1 << 5)
     /// `prompt` is made of token ids.
     package static let tokenPrompt = RequestNeeds(rawValue: 1 << 6)
@@ -26,10 +26,6 @@ package struct RequestNeeds: OptionSet, Hashable, Sendable {
     package static let logitBias = RequestNeeds(rawValue: 1 << 12)
     /// Members that make mlx_lm load something else: `adapters`, `draft_model`, `num_draft_tokens`, `role_mapping`.
     package static let loaderFields = RequestNeeds(rawValue: 1 << 13)
-    /// `seed` below 0
-    package static let negativeSeed = RequestNeeds(rawValue: 1 << 14)
-    /// `top_k` that may be larger than a vocabulary.
-    package static let wideTopK = RequestNeeds(rawValue: 1 << 15)
     /// `chat_template_kwargs` other than the usual switches for thinking.
-    package static let templateArguments = RequestNeeds(rawValue: 1 << 16)
+    package static let templateArguments = RequestNeeds(rawValue: 1 << 14)
 }

@@ -9,8 +9,6 @@ extension RequestScan {
     static let idPrefixCount = 256
     static let ceilingMax: Int64 = 1 << 40
     static let topKMax: Int64 = 1 << 31
-    /// No model in use has so small a vocabulary.
-    static let topKUsual: Int64 = 1_000
     static let choicesMax: Int64 = 128
 
     mutating func scalarEnded(_ kind: Kind, end: Int) throws(ScanFailure) {
@@ -41,7 +39,11 @@ extension RequestScan {
         case .prompt:
             if kind == .string {
                 notePrompt()
-                found.needs.insert(.listPrompt)
+                if frame.count == 1 {
+                    firstPrompt = scalarStart..<end
+                } else {
+                    found.needs.insert(.listPrompt)
+                }
             } else {
                 try checkPromptID()
             }
@@ -53,6 +55,8 @@ extension RequestScan {
             }
         case .stop:
             if scalarBytes > Self.stopBytesMax { throw .value(path(), "more than \(Self.stopBytesMax) bytes") }
+            found.emptyStops.begins(at: scalarStart)
+            found.emptyStops.ends(at: end, isUnwanted: scalarBytes == 0)
         case .logitBias: _ = try number("logit_bias", in: -100...100)
         case .tool, .toolCall:
             if frame.member == .type {
@@ -68,8 +72,10 @@ extension RequestScan {
     private mutating func outerEnded(_ member: RequestMember, _ kind: Kind, end: Int) throws(ScanFailure) {
         if kind == .null {
             if member == .streamOptions { found.streamOptionsRange = scalarStart..<end }
+            found.nulls.ends(at: end, isUnwanted: member.mayNotBeNull)
             return
         }
+        found.nulls.ends(at: end, isUnwanted: false)
         switch member {
         case .model:
             guard (1...Self.modelBytesMax).contains(scalarBytes) else {
@@ -88,15 +94,19 @@ extension RequestScan {
         case .temperature: _ = try number(member.name, in: 0...100)
         case .topP, .minP: _ = try number(member.name, in: 0...1)
         case .topK:
-            if try integer(member.name, in: -1...Self.topKMax) > Self.topKUsual { found.needs.insert(.wideTopK) }
+            found.topK = try integer(member.name, in: -1...Self.topKMax)
+            found.topKRange = scalarStart..<end
         case .frequencyPenalty, .presencePenalty, .repetitionPenalty: _ = try number(member.name, in: -100...100)
         case .n:
             found.choices = Int(try integer("n", in: 1...Self.choicesMax))
             if found.choices > 1 { found.needs.insert(.manyChoices) }
         case .seed:
-            found.needs.insert(try integer("seed", in: .min ... .max) < 0 ? [.seed, .negativeSeed] : .seed)
+            found.seed = try integer("seed", in: .min ... .max)
+            found.seedRange = scalarStart..<end
+            found.needs.insert(.seed)
         case .stop:
             if scalarBytes > Self.stopBytesMax { throw .value("stop", "more than \(Self.stopBytesMax) bytes") }
+            if scalarBytes == 0 { found.stopRange = scalarStart..<end }
         case .logprobs:
             if kind == .number {
                 _ = try integer("logprobs", in: 0...20)
@@ -119,6 +129,7 @@ extension RequestScan {
     }
 
     mutating func containerEnded(_ frame: Frame, end: Int) throws(ScanFailure) {
+        if outer.count == 1 { found.nulls.ends(at: end, isUnwanted: false) }
         switch frame.spot {
         case .message:
             guard Self.has(.role, frame) else { throw missing("role") }
@@ -133,6 +144,10 @@ extension RequestScan {
         case .prompt:
             guard frame.count > 0 else { throw .value(rootMember.name, "the array is empty") }
             if frame.word != .strings { found.needs.insert(.tokenPrompt) }
+            if frame.word == .strings, frame.count == 1, let firstPrompt {
+                found.promptBrackets = ScannedRequest.Brackets(
+                    opening: frame.start..<firstPrompt.lowerBound, closing: firstPrompt.upperBound..<end)
+            }
             if frame.word == .lists { found.needs.insert(.listPrompt) }
             // A token id is about four bytes of text.
             if frame.word == .numbers { found.promptBytes += 4 * frame.count }
@@ -160,7 +175,8 @@ extension RequestScan {
             guard outer.count == 1 else { break }
             if rootMember == .loaderField { found.needs.insert(.loaderFields) }
             if rootMember == .templateArguments { found.needs.insert(.templateArguments) }
-        case .root, .parts, .toolCalls, .stop, .templateArguments: break
+        case .stop: if !found.emptyStops.ranges.isEmpty { found.stopRange = frame.start..<end }
+        case .root, .parts, .toolCalls, .templateArguments: break
         }
     }
 
@@ -212,7 +228,10 @@ extension RequestScan {
         let isID =
             (1...10).contains(scalarBytes) && captured.allSatisfy { $0 &- 0x30 < 10 }
             && (captured.integer ?? .max) <= Int64(Int32.max)
-        guard isID else { throw .value("logit_bias", "its keys are token ids from 0 to \(Int32.max)") }
+        guard isID, let id = captured.integer else {
+            throw .value("logit_bias", "its keys are token ids from 0 to \(Int32.max)")
+        }
+        found.largestBias = max(found.largestBias ?? 0, id)
     }
 
     private func checkFunctionName() throws(ScanFailure) {

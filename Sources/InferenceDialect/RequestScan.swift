@@ -80,6 +80,8 @@ package struct RequestScan: Sendable {
     var hasMessages = false
     var hasPrompt = false
     var hashFrom = 0
+    /// The first string of a list of prompts.
+    var firstPrompt: Range<Int>?
 
     package init(route: InferenceRoute) {
         self.route = route
@@ -174,6 +176,7 @@ package struct RequestScan: Sendable {
     private mutating func beginKey(_ byte: UInt8, _ place: Int) throws(ScanFailure) {
         guard byte == UInt8(ascii: "\"") else { throw unexpected(byte, place) }
         isKey = true
+        if outer.isEmpty { found.nulls.begins(at: base + place) }
         beginString(place, keeping: RequestMember.longestName + 1)
         top.count += 1
     }

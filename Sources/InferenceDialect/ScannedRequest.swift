@@ -25,10 +25,31 @@ package struct ScannedRequest: Equatable, Sendable {
     package internal(set) var choices = 1
     package internal(set) var needs: RequestNeeds = []
 
+    // What some kinds of worker need to have written otherwise.
+    /// Members of the outermost object that are null, and for which a strict server takes no null.
+    package internal(set) var nulls = RemovalList()
+    /// Empty strings in a list of stop sequences.
+    package internal(set) var emptyStops = RemovalList()
+    /// The value of `stop`, when it is or has an empty string.
+    package internal(set) var stopRange: Range<Int>?
+    package internal(set) var topK: Int64?
+    package internal(set) var topKRange: Range<Int>?
+    package internal(set) var seed: Int64?
+    package internal(set) var seedRange: Range<Int>?
+    /// The brackets around a prompt that is a list of one string, with the white space inside them.
+    package internal(set) var promptBrackets: Brackets?
+    /// The largest token id in `logit_bias`.
+    package internal(set) var largestBias: Int64?
+
     /// Bytes of text in messages, prompt or input, escapes undone.
     package internal(set) var promptBytes = 0
     /// The model, the tools and the prompt through its first user message: the same for every later turn of a conversation.
     package internal(set) var prefixFingerprint: UInt64 = 0
+
+    package struct Brackets: Equatable, Sendable {
+        package let opening: Range<Int>
+        package let closing: Range<Int>
+    }
 
     /// Four bytes a token, a usual figure for English; good enough to tell a long prompt from a short one.
     package var estimatedPromptTokens: Int { (promptBytes + 3) / 4 + 1 }

@@ -5,7 +5,8 @@ extension WorkerDialect {
         kind: "llama_cpp",
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 90, connectBacklog: 64,
-            defaultSlots: 4, commentsAreProgress: false),
+            defaultSlots: 4, commentsAreProgress: false, diesOfUnknownTokens: false,
+            repairs: [.removesEmptyStops]),
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
             ProbeRequest(path: "/props", subject: .properties),

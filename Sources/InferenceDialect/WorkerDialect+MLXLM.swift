@@ -8,7 +8,8 @@ extension WorkerDialect {
         kind: "mlx_lm",
         traits: WorkerTraits(
             poolsConnections: false, idleSecondsMax: 0, requestsPerConnectionMax: 1, connectBacklog: 5,
-            defaultSlots: 4, commentsAreProgress: true),
+            defaultSlots: 4, commentsAreProgress: true, diesOfUnknownTokens: true,
+            repairs: [.removesNulls, .clampsTopK, .foldsSeed, .unwrapsPrompt]),
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
         ],
@@ -43,15 +44,10 @@ extension WorkerDialect {
             if needs.contains(.loaderFields) {
                 return .no("mlx_lm takes no adapters, draft_model, num_draft_tokens or role_mapping from clients")
             }
-            // An id past the vocabulary ends the process, and nobody here knows where the vocabulary ends.
-            if needs.contains(.logitBias) { return .no("mlx_lm takes no logit_bias") }
-            if needs.contains(.wideTopK) { return .no("mlx_lm takes a top_k of at most \(RequestScan.topKUsual)") }
             if needs.contains(.templateArguments) {
                 return .no(
                     "mlx_lm takes enable_thinking, thinking and reasoning_effort in chat_template_kwargs, no more")
             }
-            // It hangs up without an answer, which looks like a death.
-            if needs.contains(.negativeSeed) { return .no("mlx_lm takes no negative seed") }
             if needs.contains(.zeroCeiling) { return .no("mlx_lm cannot answer with no token") }
             var ignored: [String] = []
             if needs.contains(.manyChoices) { ignored.append("n") }

@@ -23,8 +23,18 @@ package struct WorkerDialect: Sendable {
 
     package func read(_ reply: ProbeReply) -> ProbeReading { reading(reply) }
 
-    /// Whether the kind has the route and can do what a request needs.
-    package func fit(_ needs: RequestNeeds, _ route: InferenceRoute) -> Fit { fitting(needs, route) }
+    /// Whether the kind has the route and can do what a request needs, with a model of this vocabulary.
+    package func fit(_ request: ScannedRequest, _ route: InferenceRoute, vocabulary: Int?) -> Fit {
+        let fit = fit(request.needs, route)
+        if case .no = fit { return fit }
+        guard traits.diesOfUnknownTokens, let largest = request.largestBias else { return fit }
+        guard let vocabulary else {
+            return .no("\(kind) takes logit_bias only for a model whose `vocabulary` is declared")
+        }
+        return largest < vocabulary ? fit : .no("\(kind) has no token \(largest); its model knows \(vocabulary)")
+    }
+
+    func fit(_ needs: RequestNeeds, _ route: InferenceRoute) -> Fit { fitting(needs, route) }
 
     /// Whose fault an answer outside 2xx is.
     package func classify(_ answer: AnswerStart) -> Verdict { judging(answer) }
@@ -39,7 +49,37 @@ package struct WorkerDialect: Sendable {
             splices.replace(range, with: name)
         }
         if askUsage, scan.stream, scan.includeUsage != true { Self.askForUsage(scan, &splices) }
+        if !traits.repairs.isEmpty { repair(scan, model, &splices) }
         return splices
+    }
+
+    /// Places from the top that are looked at when nobody told how many there are: no model in use has fewer.
+    static let topKUsual = 1_000
+
+    private func repair(_ scan: ScannedRequest, _ model: ModelOnWorker, _ splices: inout SpliceList) {
+        let repairs = traits.repairs
+        if repairs.contains(.removesNulls) {
+            for range in scan.nulls.ranges { splices.replace(range, with: []) }
+        }
+        if repairs.contains(.clampsTopK), let topK = scan.topK, let range = scan.topKRange {
+            let last = Int64(model.vocabulary.map { max(1, $0 - 1) } ?? Self.topKUsual)
+            let taken = topK < 0 ? 0 : min(topK, last)
+            if taken != topK { splices.replace(range, with: Array(String(taken).utf8)) }
+        }
+        if repairs.contains(.foldsSeed), let seed = scan.seed, seed < 0, let range = scan.seedRange {
+            splices.replace(range, with: Array(String(seed & .max).utf8))
+        }
+        if repairs.contains(.unwrapsPrompt), let brackets = scan.promptBrackets {
+            splices.replace(brackets.opening, with: [])
+            splices.replace(brackets.closing, with: [])
+        }
+        if repairs.contains(.removesEmptyStops), let range = scan.stopRange {
+            if scan.emptyStops.keepsAny {
+                for range in scan.emptyStops.ranges { splices.replace(range, with: []) }
+            } else {
+                splices.replace(range, with: Array("[]".utf8))
+            }
+        }
     }
 
     private static func askForUsage(_ scan: ScannedRequest, _ splices: inout SpliceList) {

@@ -11,4 +11,25 @@ package struct WorkerTraits: Equatable, Sendable {
     package var defaultSlots: Int
     /// Whether a comment of the stream shows that the prompt is being computed.
     package var commentsAreProgress: Bool
+    /// Whether a token id past the model's vocabulary ends the process: `logit_bias` then needs a known vocabulary.
+    package var diesOfUnknownTokens: Bool
+    /// What has to be written otherwise for this kind.
+    package var repairs: RequestRepairs
+}
+
+/// Edits beyond the model's name and usage that a kind of worker needs. Each says the same in a form that it takes.
+package struct RequestRepairs: OptionSet, Hashable, Sendable {
+    package let rawValue: UInt8
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// Members that are null are left out.
+    package static let removesNulls = RequestRepairs(rawValue: 1 << 0)
+    /// `top_k` −1 becomes 0, and one past the vocabulary its last place.
+    package static let clampsTopK = RequestRepairs(rawValue: 1 << 1)
+    /// `seed` is folded to 63 bits.
+    package static let foldsSeed = RequestRepairs(rawValue: 1 << 2)
+    /// A list of one prompt becomes the prompt.
+    package static let unwrapsPrompt = RequestRepairs(rawValue: 1 << 3)
+    /// Empty stop sequences are left out.
+    package static let removesEmptyStops = RequestRepairs(rawValue: 1 << 4)
 }

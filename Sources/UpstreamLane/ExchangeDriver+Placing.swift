@@ -72,7 +72,7 @@ extension ExchangeDriver {
             case .draining: break
             default:
                 if !triedPositions.contains(position),
-                    case .yes = loop.dialect(of: worker.kind).fit(scanned.needs, route)
+                    case .yes = loop.dialect(of: worker.kind).fit(scanned, route, vocabulary: placement.vocabulary)
                 {
                     someoneObeys = true
                 }
@@ -91,7 +91,7 @@ extension ExchangeDriver {
             let dialect = loop.dialect(of: worker.kind)
             var rank: Int
             var ignored: [String] = []
-            switch dialect.fit(scanned.needs, route) {
+            switch dialect.fit(scanned, route, vocabulary: placement.vocabulary) {
             case .yes: rank = 0
             case .ignores(let names):
                 hasFit = true

@@ -39,9 +39,11 @@ extension ExchangeDriver: UpstreamUser {
         guard let placement, let connection, let scanned else { return }
         // Usage is asked for on every stream, so that it can be accounted for; the extra chunk stays ours.
         let asksUsage = scanned.stream && (route == .chatCompletions || route == .completions)
+        let entry = view.models[modelPosition]
+        let known = entry.placements[placement.position]
         let model = ModelOnWorker(
-            name: view.models[modelPosition].name, upstreamName: placement.upstreamName, contextTokens: nil,
-            vocabulary: nil)
+            name: entry.name, upstreamName: placement.upstreamName, contextTokens: known.contextTokens,
+            vocabulary: known.vocabulary)
         let splices = placement.dialect.prepare(scanned, model, askUsage: asksUsage)
         let pieces = splices.isEmpty ? body : spliced(splices)
         let length = splices.isEmpty ? bodyBytes : splices.outputBytes(bodyBytes: bodyBytes)

@@ -41,8 +41,8 @@ struct RequestMeaningTests {
             Case(chat(#""adapters":"a""#), .loaderFields), Case(chat(#""draft_model":"a""#), .loaderFields),
             Case(chat(#""num_draft_tokens":3"#), .loaderFields),
             Case(chat(#""role_mapping":{"a":"b"}"#), .loaderFields),
-            Case(chat(#""seed":-1"#), [.seed, .negativeSeed]), Case(chat(#""seed":0"#), .seed),
-            Case(chat(#""top_k":1000"#), []), Case(chat(#""top_k":1001"#), .wideTopK), Case(chat(#""top_k":-1"#), []),
+            Case(chat(#""seed":-1"#), .seed), Case(chat(#""seed":0"#), .seed),
+            Case(chat(#""top_k":200000"#), []), Case(chat(#""top_k":-1"#), []),
             Case(
                 chat(#""chat_template_kwargs":{"enable_thinking":false,"thinking":true,"reasoning_effort":"low"}"#), []),
             Case(chat(#""chat_template_kwargs":{}"#), []), Case(chat(#""chat_template_kwargs":null"#), []),
@@ -52,13 +52,14 @@ struct RequestMeaningTests {
             Case(chat(#""chat_template_kwargs":"a""#), .templateArguments),
             Case(chat(#""adapters":null"#), []), Case(chat(#""metadata":{"adapters":"a"}"#), []),
             Case(completion("", prompt: #""""#), .emptyPrompt, .completions),
-            Case(completion("", prompt: #"["a"]"#), .listPrompt, .completions),
+            Case(completion("", prompt: #"["a"]"#), [], .completions),
+            Case(completion("", prompt: #"["a","b"]"#), .listPrompt, .completions),
             Case(completion("", prompt: #"["a",""]"#), [.listPrompt, .emptyPrompt], .completions),
             Case(completion("", prompt: "[1]"), .tokenPrompt, .completions),
             Case(completion("", prompt: "[[1]]"), [.tokenPrompt, .listPrompt], .completions),
             Case(completion(#""max_tokens":0"#), .zeroCeiling, .completions),
             Case(completion(#""logprobs":0"#), .logprobs, .completions),
-            Case(embedding(input: #"["a"]"#), .listPrompt, .embeddings),
+            Case(embedding(input: #"["a"]"#), [], .embeddings),
         ])
     func needs(example: Case) throws {
         #expect(try scan(example.body, route: example.route).get().needs == example.needs)

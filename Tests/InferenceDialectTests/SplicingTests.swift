@@ -3,31 +3,32 @@ import Testing
 
 @testable import InferenceDialect
 
+/// A body with its edits, as the worker gets it.
+func spliced(_ list: SpliceList, into body: String) -> String {
+    let bytes = Array(body.utf8)
+    var output: [UInt8] = []
+    list.forEachPiece(bodyBytes: bytes.count) { piece in
+        switch piece {
+        case .original(let range):
+            #expect(!range.isEmpty)
+            output += bytes[range]
+        case .replacement(let new):
+            #expect(!new.isEmpty)
+            output += new
+        }
+    }
+    #expect(output.count == list.outputBytes(bodyBytes: bytes.count))
+    return String(decoding: output, as: UTF8.self)
+}
+
 @Suite("Splicing")
 struct SplicingTests {
     private let model = ModelOnWorker(name: "m", upstreamName: "m", contextTokens: nil, vocabulary: nil)
     private let renamed = ModelOnWorker(
         name: "m", upstreamName: "org/big \"4bit\"\n", contextTokens: nil, vocabulary: nil)
 
-    private func apply(_ list: SpliceList, to body: String) -> String {
-        let bytes = Array(body.utf8)
-        var output: [UInt8] = []
-        list.forEachPiece(bodyBytes: bytes.count) { piece in
-            switch piece {
-            case .original(let range):
-                #expect(!range.isEmpty)
-                output += bytes[range]
-            case .replacement(let new):
-                #expect(!new.isEmpty)
-                output += new
-            }
-        }
-        #expect(output.count == list.outputBytes(bodyBytes: bytes.count))
-        return String(decoding: output, as: UTF8.self)
-    }
-
     private func prepared(_ body: String, _ model: ModelOnWorker, askUsage: Bool = true) throws -> String {
-        apply(WorkerDialect.mlxLM.prepare(try scan(body).get(), model, askUsage: askUsage), to: body)
+        spliced(WorkerDialect.mlxLM.prepare(try scan(body).get(), model, askUsage: askUsage), into: body)
     }
 
     private static let rest = #","messages":[{"role":"user"}]}"#
@@ -89,21 +90,21 @@ struct SplicingTests {
         found.bodyBytes = 2
         found.stream = true
         let list = WorkerDialect.openAI.prepare(found, model, askUsage: true)
-        #expect(apply(list, to: "{}") == #"{"stream_options":{"include_usage":true}}"#)
+        #expect(spliced(list, into: "{}") == #"{"stream_options":{"include_usage":true}}"#)
     }
 
     @Test("Edits come out in order whatever order they were made in")
     func order() {
         var list = SpliceList()
         #expect(list.isEmpty)
-        #expect(apply(list, to: "abcdef") == "abcdef")
+        #expect(spliced(list, into: "abcdef") == "abcdef")
         list.replace(4..<6, with: Array("EF!".utf8))
         list.replace(0..<1, with: [])
         list.insert(Array("-".utf8), at: 2)
         list.insert(Array("+".utf8), at: 4)
-        #expect(apply(list, to: "abcdef") == "b-cd+EF!")
+        #expect(spliced(list, into: "abcdef") == "b-cd+EF!")
         #expect(list.edits.map(\.range) == [0..<1, 2..<2, 4..<4, 4..<6])
-        #expect(apply(list, to: "abcdef").utf8.count == list.outputBytes(bodyBytes: 6))
+        #expect(spliced(list, into: "abcdef").utf8.count == list.outputBytes(bodyBytes: 6))
     }
 
     @Test("A list takes its bound of edits")
@@ -112,7 +113,7 @@ struct SplicingTests {
         for place in 0..<SpliceList.editsMax { list.replace((2 * place)..<(2 * place + 1), with: [UInt8(ascii: "x")]) }
         #expect(list.edits.count == SpliceList.editsMax)
         #expect(
-            apply(list, to: String(repeating: "ab", count: SpliceList.editsMax))
+            spliced(list, into: String(repeating: "ab", count: SpliceList.editsMax))
                 == String(repeating: "xb", count: SpliceList.editsMax))
     }
 

@@ -74,7 +74,7 @@ struct WorkerDialectTests {
     func mlxFits() {
         let fit = { (needs: RequestNeeds) in WorkerDialect.mlxLM.fit(needs, .completions) }
         for needs: RequestNeeds in [
-            .emptyPrompt, .listPrompt, .tokenPrompt, .remoteImages, .loaderFields, .zeroCeiling, .logitBias,
+            .emptyPrompt, .listPrompt, .tokenPrompt, .remoteImages, .loaderFields, .zeroCeiling, .templateArguments,
         ] {
             guard case .no(let reason) = fit([needs, .seed]) else { Issue.record("it takes \(needs)"); continue }
             #expect(reason.hasPrefix("mlx_lm "))

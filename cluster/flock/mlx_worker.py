@@ -15,6 +15,8 @@ from .patience import until
 from .repository import ROOT
 
 SCRIPT = ROOT / "cluster" / "workers" / "run_mlx_worker"
+VOCABULARY = 2_048
+"""Tokens of the tiny model (`make_tiny_model.py`)."""
 LOCK = ROOT / "cluster" / "workers" / ".setup.lock"
 
 
@@ -41,9 +43,9 @@ class MLXWorker:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.child = Child([SCRIPT, str(self.port)], environment={"WORKER_HOME": self._state.name})
-        until("mlx_lm.server completes a first request", self._completes, 120, every=0.2)
+        until("mlx_lm.server completes a first request", self.completes, 120, every=0.2)
 
-    def _completes(self) -> bool:
+    def completes(self) -> bool:
         if not self.child.is_running:
             raise AssertionError("mlx_lm.server ended: " + "\n".join(line.text for line in list(self.child.lines)[-20:]))
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -58,7 +60,8 @@ class MLXWorker:
 
     def node(self, **more) -> dict:
         return {"node_id": self.name, "host": "127.0.0.1", "port": self.port, "kind": "mlx_lm",
-                "models": [{"name": "tiny-llama", "upstream_name": "default_model", "context_tokens": 32768}],
+                "models": [{"name": "tiny-llama", "upstream_name": "default_model", "context_tokens": 32768,
+                            "vocabulary": VOCABULARY}],
                 "max_concurrency": 4} | more
 
     def stop(self) -> None:

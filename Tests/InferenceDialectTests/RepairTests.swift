@@ -1,0 +1,91 @@
+/// What a kind cannot take as it is written reaches it written otherwise: valid JSON, the same request, nothing else touched.
+import Determinism
+import Testing
+
+@testable import InferenceDialect
+
+@Suite("Repairs")
+struct RepairTests {
+    private static let model = ModelOnWorker(name: "m", upstreamName: "m", contextTokens: nil, vocabulary: 50_000)
+
+    private func repaired(_ body: String, by dialect: WorkerDialect = .mlxLM) throws -> String {
+        spliced(dialect.prepare(try scan(body).get(), Self.model, askUsage: false), into: body)
+    }
+
+    @Test(
+        "members that are null go with one comma, wherever they stand",
+        arguments: [
+            (
+                #"{"top_p":null,"model":"m","messages":[{"role":"user"}]}"#,
+                #"{"model":"m","messages":[{"role":"user"}]}"#
+            ),
+            (
+                #"{ "top_p" : null , "seed":1, "model":"m","messages":[{"role":"user"}]}"#,
+                #"{ "seed":1, "model":"m","messages":[{"role":"user"}]}"#
+            ),
+            (
+                #"{"top_p":null,"top_k":null, "model":"m","messages":[{"role":"user"}]}"#,
+                #"{"model":"m","messages":[{"role":"user"}]}"#
+            ),
+            (
+                #"{"model":"m","stream":null,"messages":[{"role":"user"}],"max_tokens":null}"#,
+                #"{"model":"m","messages":[{"role":"user"}]}"#
+            ),
+            (
+                #"{"min_p":null,"model":"m", "logprobs":null, "top_logprobs":null ,"messages":[{"role":"user"}]}"#,
+                #"{"model":"m" ,"messages":[{"role":"user"}]}"#
+            ),
+        ])
+    func nulls(body: String, becomes: String) throws {
+        #expect(try repaired(body) == becomes)
+        #expect(try repaired(body, by: .openAI) == body)
+    }
+
+    @Test("a null that a server takes for absent stays, and so do nulls of members that nobody here knows")
+    func otherNulls() throws {
+        let body = #"{"model":"m","stop":null,"tools":null,"x":null,"messages":[{"role":"user","content":null}]}"#
+        #expect(try repaired(body) == body)
+    }
+
+    @Test(
+        "empty stop sequences go, since one of them ends llama.cpp's answer before it begins",
+        arguments: [
+            (#""""#, "[]"), (#"[""]"#, "[]"), (#"[ "" , "" ]"#, "[]"), (#"["","a"]"#, #"["a"]"#),
+            (#"["a",""]"#, #"["a"]"#),
+            (#"["a", "", "b", ""]"#, #"["a", "b"]"#), (#"["a"]"#, #"["a"]"#), (#""a""#, #""a""#), ("[]", "[]"),
+        ])
+    func stops(written: String, becomes: String) throws {
+        let body = { (stop: String) in chat(#""stop":\#(stop)"#) }
+        #expect(try repaired(body(written), by: .llamaCpp) == body(becomes))
+    }
+
+    @Test("whatever is null, and in whatever order: the rest stays, in its order, and nothing is left to repair")
+    func anyOrder() throws {
+        let optional = [
+            "stream", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "min_p",
+            "frequency_penalty",
+            "presence_penalty", "repetition_penalty", "logprobs", "top_logprobs",
+        ]
+        for seed in 0..<500 as Range<UInt64> {
+            var random = SeededGenerator(seed: seed)
+            var members: [(text: String, isNull: Bool)] = [
+                (#""model":"m""#, false), (#""messages" : [{"role":"user","content":"hi"}]"#, false),
+                (#""x":null"#, false), (#""seed":-7"#, false),
+            ]
+            members += optional.filter { _ in random.chance(0.5) }.map { ("\"\($0)\": null", true) }
+            members.shuffle(using: &random)
+            let separators = [",", " , ", ",\n  "]
+            func body(_ parts: [String]) -> String {
+                "{" + parts.joined(separator: separators[Int(seed % 3)]) + "}"
+            }
+            let output = try repaired(body(members.map(\.text)))
+            let again = try scan(output).get()
+            #expect(again.nulls.ranges.isEmpty && again.seed == -7 & .max, "seed \(seed)")
+            // White space beside a member that went may go or stay; the members themselves are untouched.
+            let kept = members.filter { !$0.isNull }.map(\.text)
+            let squeezed = { (text: String) in text.filter { !$0.isWhitespace } }
+            #expect(
+                squeezed(output) == squeezed(body(kept)).replacing("-7", with: String(-7 & Int64.max)), "seed \(seed)")
+        }
+    }
+}
