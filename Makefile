@@ -55,7 +55,7 @@ install: release ## the release binary and an example configuration into $(PREFI
 
 clean: ## everything that was built or fetched for tests; configuration and its data stay
 	rm -rf .build .build-core .build-release .build-benchmarks cluster/acceptance/.venv cluster/bench/.work cluster/.run
-	rm -rf cluster/workers/venv cluster/workers/models cluster/workers/state-*
+	rm -rf cluster/workers/venv* cluster/workers/models cluster/workers/state-*
 
 ready: lint ## what the continuous integration runs, and the linter before it
 	.ci/run

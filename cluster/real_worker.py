@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from demo import expect, port_and_end                       # noqa: E402
-from flock.mlx_worker import CannotRunHere, MLXWorker       # noqa: E402
+from flock.real_workers import CannotRunHere, MLXWorker       # noqa: E402
 from flock.replica import Replica                           # noqa: E402
 
 

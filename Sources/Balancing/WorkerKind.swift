@@ -3,4 +3,9 @@ package enum WorkerKind: String, CaseIterable, Sendable {
     case openAI = "openai"
     case mlxLM = "mlx_lm"
     case llamaCpp = "llama_cpp"
+    case vllmMLX = "vllm_mlx"
+    case exo
+    case ollama
+    case lmStudio = "lm_studio"
+    case oMLX = "omlx"
 }

@@ -86,7 +86,8 @@ final class RoutingTable: Sendable {
         let traits = (WorkerDialect.named(node.kind.rawValue) ?? .openAI).traits
         let defaultPort = node.tls ? 443 : 80
         let bracketed = node.host.contains(":") && !node.host.hasPrefix("[") ? "[\(node.host)]" : node.host
-        let authority = node.port == defaultPort ? bracketed : "\(bracketed):\(node.port)"
+        let name = traits.wantsLocalHost ? "localhost" : bracketed
+        let authority = node.port == defaultPort ? name : "\(name):\(node.port)"
         return Worker(
             id: id, index: index, kind: node.kind, host: node.host, port: node.port, useTLS: node.tls,
             apiKey: node.apiKey?.value, hostHeader: node.hostHeader ?? authority, weight: node.weight,

@@ -1,6 +1,6 @@
 /// Questions to a worker about itself, and what its answers mean.
 package struct ProbeRequest: Equatable, Sendable {
-    package enum Subject: Equatable, Sendable { case health, models, properties }
+    package enum Subject: Equatable, Sendable { case health, models, properties, residents }
 
     package let path: String
     package let subject: Subject
@@ -21,6 +21,15 @@ package struct ProbeReply: Sendable {
         self.status = status
         self.body = body
     }
+
+    /// Whether the body has `words`, white space aside.
+    func says(_ words: StaticString) -> Bool {
+        let text = body.prefix(Self.searchedBytesMax).filter { $0 > 0x20 }
+        return AnswerStart(status: status, contentType: nil, body: text).says(words)
+    }
+
+    /// Health pages are short.
+    static let searchedBytesMax = 4 << 10
 }
 
 package struct ProbeReading: Equatable, Sendable {
@@ -33,12 +42,15 @@ package struct ProbeReading: Equatable, Sendable {
     package var life: Life
     /// Names under which it lists models; nil when this answer has no list.
     package var models: [String]?
+    /// Those of its models that are in memory; nil when this answer does not tell.
+    package var resident: [String]?
     /// Exchanges it says to run at a time; nil when this answer does not tell.
     package var slots: Int?
 
-    package init(life: Life, models: [String]? = nil, slots: Int? = nil) {
+    package init(life: Life, models: [String]? = nil, resident: [String]? = nil, slots: Int? = nil) {
         self.life = life
         self.models = models
+        self.resident = resident
         self.slots = slots
     }
 }
@@ -48,22 +60,48 @@ extension ProbeReading {
     static let modelsMax = 256
     static let nameBytesMax = 256
 
-    /// OpenAI's list: `{"data":[{"id":"…"},…]}`.
-    static func list(_ reply: ProbeReply) -> ProbeReading {
+    /// How a server writes a list of models.
+    struct ListForm {
+        let list: StaticString
+        let name: StaticString
+        /// The member that says whether a model is in memory, and its text; `true` stands for the word itself.
+        var loaded: (member: StaticString, value: StaticString)?
+
+        /// `{"data":[{"id":"…"},…]}`
+        static let openAI = ListForm(list: "data", name: "id")
+    }
+
+    /// A list of models; `form.loaded` also tells which are in memory.
+    static func list(_ reply: ProbeReply, _ form: ListForm = .openAI) -> ProbeReading {
         guard (200..<300).contains(reply.status) else { return ProbeReading(life: .failed) }
-        let models: [String]? = reply.body.withUnsafeBytes { bytes in
+        var reading = ProbeReading(life: .alive)
+        reply.body.withUnsafeBytes { bytes in
             var cursor = JSONCursor(bytes)
-            guard cursor.take(UInt8(ascii: "{")) else { return nil }
-            var isFirst = true
-            while cursor.another(before: UInt8(ascii: "}"), isFirst: isFirst) {
-                isFirst = false
-                guard let key = cursor.key() else { return nil }
-                if cursor.isWord(key, "data"), cursor.peek() == UInt8(ascii: "[") { return names(&cursor) }
-                cursor.skipValue()
+            guard enter(&cursor, form.list) else { return }
+            var models: [String] = []
+            var resident: [String] = []
+            forEachEntry(&cursor, form) { name, isLoaded in
+                guard !models.contains(name) else { return }
+                models.append(name)
+                if isLoaded { resident.append(name) }
             }
-            return nil
+            reading.models = models
+            if form.loaded != nil { reading.resident = resident }
         }
-        return ProbeReading(life: .alive, models: models)
+        return reading
+    }
+
+    /// Stands before the array that is this member of the outermost object.
+    private static func enter(_ cursor: inout JSONCursor, _ member: StaticString) -> Bool {
+        guard cursor.take(UInt8(ascii: "{")) else { return false }
+        var isFirst = true
+        while cursor.another(before: UInt8(ascii: "}"), isFirst: isFirst) {
+            isFirst = false
+            guard let key = cursor.key() else { return false }
+            if cursor.isWord(key, member), cursor.peek() == UInt8(ascii: "[") { return true }
+            cursor.skipValue()
+        }
+        return false
     }
 
     /// llama-server's `/props`: `{"total_slots":4,…}`.
@@ -85,33 +123,45 @@ extension ProbeReading {
         return reading
     }
 
-    private static func names(_ cursor: inout JSONCursor) -> [String] {
+    private static func forEachEntry(
+        _ cursor: inout JSONCursor, _ form: ListForm, _ body: (_ name: String, _ isLoaded: Bool) -> Void
+    ) {
         _ = cursor.take(UInt8(ascii: "["))
-        var names: [String] = []
-        var isFirst = true
-        while names.count < modelsMax, cursor.another(before: UInt8(ascii: "]"), isFirst: isFirst) {
-            isFirst = false
+        var count = 0
+        while count < modelsMax, cursor.another(before: UInt8(ascii: "]"), isFirst: count == 0) {
+            count += 1
             guard cursor.take(UInt8(ascii: "{")) else {
                 cursor.skipValue()
                 continue
             }
+            var name: String?
+            var isLoaded = false
             var isFirstMember = true
             while cursor.another(before: UInt8(ascii: "}"), isFirst: isFirstMember) {
                 isFirstMember = false
-                guard let key = cursor.key() else { return names }
-                guard cursor.isWord(key, "id"), cursor.peek() == UInt8(ascii: "\"") else {
+                guard let key = cursor.key() else { return }
+                if cursor.isWord(key, form.name), name == nil, cursor.peek() == UInt8(ascii: "\"") {
+                    name = cursor.string().flatMap { Self.name(cursor.bytes[$0]) }
+                } else if let loaded = form.loaded, cursor.isWord(key, loaded.member) {
+                    let start = (cursor.peek(), cursor.position).1
                     cursor.skipValue()
-                    continue
-                }
-                // A name with an escape would have to be decoded to be sent back; nobody has one.
-                if let range = cursor.string(), (1...nameBytesMax).contains(range.count),
-                    !cursor.bytes[range].contains(UInt8(ascii: "\\"))
-                {
-                    let name = String(decoding: cursor.bytes[range], as: UTF8.self)
-                    if !names.contains(name) { names.append(name) }
+                    isLoaded = says(loaded.value, cursor.bytes[start..<cursor.position])
+                } else {
+                    cursor.skipValue()
                 }
             }
+            if let name { body(name, isLoaded) }
         }
-        return names
+    }
+
+    /// A name with an escape would have to be decoded to be sent back; nobody has one.
+    private static func name(_ bytes: Slice<UnsafeRawBufferPointer>) -> String? {
+        guard (1...nameBytesMax).contains(bytes.count), !bytes.contains(UInt8(ascii: "\\")) else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func says(_ word: StaticString, _ value: Slice<UnsafeRawBufferPointer>) -> Bool {
+        let text = value.first == UInt8(ascii: "\"") ? value.dropFirst().dropLast() : value
+        return text.elementsEqual(UnsafeRawBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
     }
 }

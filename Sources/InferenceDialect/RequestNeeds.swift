@@ -28,4 +28,5 @@ package struct RequestNeeds: OptionSet, Hashable, Sendable {
     package static let loaderFields = RequestNeeds(rawValue: 1 << 13)
     /// `chat_template_kwargs` other than the usual switches for thinking.
     package static let templateArguments = RequestNeeds(rawValue: 1 << 14)
+    package static let repetitionPenalty = RequestNeeds(rawValue: 1 << 15)
 }

@@ -60,6 +60,7 @@ extension RequestScan {
 
     private mutating func stringEnded(at offset: Int) throws(ScanFailure) {
         if isKey {
+            if outer.isEmpty { rootKey = scalarStart..<(offset + 1) }
             state = .colon
             return try keyEnded()
         }

@@ -91,12 +91,17 @@ extension RequestScan {
             let ceiling = Int(try integer(member.name, in: least...Self.ceilingMax))
             found.outputCeiling = min(found.outputCeiling ?? .max, ceiling)
             if ceiling == 0 { found.needs.insert(.zeroCeiling) }
+            if member == .maxTokens { found.hasMaxTokens = true }
+            if member == .maxCompletionTokens { found.completionCeilingKey = rootKey }
         case .temperature: _ = try number(member.name, in: 0...100)
         case .topP, .minP: _ = try number(member.name, in: 0...1)
         case .topK:
             found.topK = try integer(member.name, in: -1...Self.topKMax)
             found.topKRange = scalarStart..<end
-        case .frequencyPenalty, .presencePenalty, .repetitionPenalty: _ = try number(member.name, in: -100...100)
+        case .frequencyPenalty, .presencePenalty: _ = try number(member.name, in: -100...100)
+        case .repetitionPenalty:
+            _ = try number(member.name, in: -100...100)
+            found.needs.insert(.repetitionPenalty)
         case .n:
             found.choices = Int(try integer("n", in: 1...Self.choicesMax))
             if found.choices > 1 { found.needs.insert(.manyChoices) }
@@ -106,6 +111,7 @@ extension RequestScan {
             found.needs.insert(.seed)
         case .stop:
             if scalarBytes > Self.stopBytesMax { throw .value("stop", "more than \(Self.stopBytesMax) bytes") }
+            found.stopTextRange = scalarStart..<end
             if scalarBytes == 0 { found.stopRange = scalarStart..<end }
         case .logprobs:
             if kind == .number {

@@ -80,6 +80,8 @@ package struct RequestScan: Sendable {
     var hasMessages = false
     var hasPrompt = false
     var hashFrom = 0
+    /// The key at hand of the outermost object, with its quotes.
+    var rootKey = 0..<0
     /// The first string of a list of prompts.
     var firstPrompt: Range<Int>?
 

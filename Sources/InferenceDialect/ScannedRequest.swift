@@ -32,6 +32,11 @@ package struct ScannedRequest: Equatable, Sendable {
     package internal(set) var emptyStops = RemovalList()
     /// The value of `stop`, when it is or has an empty string.
     package internal(set) var stopRange: Range<Int>?
+    /// The value of `stop`, when it is a string.
+    package internal(set) var stopTextRange: Range<Int>?
+    /// The key `max_completion_tokens` with its quotes, when its value is no null.
+    package internal(set) var completionCeilingKey: Range<Int>?
+    package internal(set) var hasMaxTokens = false
     package internal(set) var topK: Int64?
     package internal(set) var topKRange: Range<Int>?
     package internal(set) var seed: Int64?

@@ -5,7 +5,8 @@ extension WorkerDialect {
         kind: "llama_cpp",
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 90, connectBacklog: 64,
-            defaultSlots: 4, commentsAreProgress: false, diesOfUnknownTokens: false,
+            defaultSlots: 4, commentsAreProgress: false, canary: .token,
+            diesOfUnknownTokens: false,
             repairs: [.removesEmptyStops]),
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
@@ -21,7 +22,7 @@ extension WorkerDialect {
                 }
             case .models: reply.status == 503 ? ProbeReading(life: .loading) : .list(reply)
             // It may be off, or want another key; the two before it have proved the life.
-            case .properties: .properties(reply)
+            case .properties, .residents: .properties(reply)
             }
         },
         fitting: { _, _ in .yes },

@@ -8,7 +8,8 @@ extension WorkerDialect {
         kind: "mlx_lm",
         traits: WorkerTraits(
             poolsConnections: false, idleSecondsMax: 0, requestsPerConnectionMax: 1, connectBacklog: 5,
-            defaultSlots: 4, commentsAreProgress: true, diesOfUnknownTokens: true,
+            defaultSlots: 4, commentsAreProgress: true, canary: .token,
+            diesOfUnknownTokens: true,
             repairs: [.removesNulls, .clampsTopK, .foldsSeed, .unwrapsPrompt]),
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
@@ -25,7 +26,7 @@ extension WorkerDialect {
                 }
             // Its list is the cache on disk: a hint. Without one the engine may be well.
             case .models: (200..<300).contains(reply.status) ? .list(reply) : ProbeReading(life: .alive)
-            case .properties: ProbeReading(life: .alive)
+            case .properties, .residents: ProbeReading(life: .alive)
             }
         },
         fitting: { needs, route in

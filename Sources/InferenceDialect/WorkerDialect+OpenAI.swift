@@ -4,7 +4,8 @@ extension WorkerDialect {
         kind: "openai",
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 30, requestsPerConnectionMax: 10_000, connectBacklog: 128,
-            defaultSlots: 256, commentsAreProgress: false, diesOfUnknownTokens: false,
+            defaultSlots: 256, commentsAreProgress: false, canary: .money,
+            diesOfUnknownTokens: false,
             repairs: []),
         questions: [ProbeRequest(path: "/v1/models", subject: .models)],
         reading: { reply in

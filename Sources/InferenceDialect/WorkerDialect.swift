@@ -1,5 +1,5 @@
 /// One kind of inference server as a value: its traits, its questions and answers, what it can do, whose fault its errors
-/// are. All knowledge of a kind stands in its own file (`+OpenAI`, `+MLXLM`, `+LlamaCpp`).
+/// are. All knowledge of a kind stands in its own file (`+OpenAI`, `+MLXLM`, …).
 package struct WorkerDialect: Sendable {
     /// The word of `cluster_nodes[].kind`.
     package let kind: String
@@ -9,14 +9,9 @@ package struct WorkerDialect: Sendable {
     let fitting: @Sendable (RequestNeeds, InferenceRoute) -> Fit
     let judging: @Sendable (AnswerStart) -> Verdict
 
-    package static func named(_ kind: String) -> WorkerDialect? {
-        switch kind {
-        case openAI.kind: openAI
-        case mlxLM.kind: mlxLM
-        case llamaCpp.kind: llamaCpp
-        default: nil
-        }
-    }
+    package static let all: [WorkerDialect] = [openAI, mlxLM, llamaCpp, vllmMLX, exo, ollama, lmStudio, oMLX]
+
+    package static func named(_ kind: String) -> WorkerDialect? { all.first { $0.kind == kind } }
 
     /// What to ask a worker to learn how it is, in order; the first that fails ends the round.
     package func probes() -> [ProbeRequest] { questions }
@@ -72,6 +67,13 @@ package struct WorkerDialect: Sendable {
         if repairs.contains(.unwrapsPrompt), let brackets = scan.promptBrackets {
             splices.replace(brackets.opening, with: [])
             splices.replace(brackets.closing, with: [])
+        }
+        if repairs.contains(.renamesCeiling), let key = scan.completionCeilingKey, !scan.hasMaxTokens {
+            splices.replace(key, with: Array(#""max_tokens""#.utf8))
+        }
+        if repairs.contains(.listsStop), let range = scan.stopTextRange, scan.stopRange == nil {
+            splices.insert([UInt8(ascii: "[")], at: range.lowerBound)
+            splices.insert([UInt8(ascii: "]")], at: range.upperBound)
         }
         if repairs.contains(.removesEmptyStops), let range = scan.stopRange {
             if scan.emptyStops.keepsAny {

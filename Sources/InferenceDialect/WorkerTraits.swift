@@ -11,10 +11,23 @@ package struct WorkerTraits: Equatable, Sendable {
     package var defaultSlots: Int
     /// Whether a comment of the stream shows that the prompt is being computed.
     package var commentsAreProgress: Bool
+    /// What a request for one token, which alone proves an engine's life, would cost there.
+    package var canary: CanaryCost
+    /// Whether it serves only clients that call it by a local name: `Host` is then `localhost` unless the operator says.
+    package var wantsLocalHost = false
     /// Whether a token id past the model's vocabulary ends the process: `logit_bias` then needs a known vocabulary.
     package var diesOfUnknownTokens: Bool
     /// What has to be written otherwise for this kind.
     package var repairs: RequestRepairs
+}
+
+package enum CanaryCost: Equatable, Sendable {
+    /// A token.
+    case token
+    /// It would load a model that is not in memory; one that is costs a token.
+    case loadUnlessResident
+    /// Perhaps money: its word is taken.
+    case money
 }
 
 /// Edits beyond the model's name and usage that a kind of worker needs. Each says the same in a form that it takes.
@@ -32,4 +45,8 @@ package struct RequestRepairs: OptionSet, Hashable, Sendable {
     package static let unwrapsPrompt = RequestRepairs(rawValue: 1 << 3)
     /// Empty stop sequences are left out.
     package static let removesEmptyStops = RequestRepairs(rawValue: 1 << 4)
+    /// `max_completion_tokens` is called `max_tokens`.
+    package static let renamesCeiling = RequestRepairs(rawValue: 1 << 5)
+    /// A stop sequence becomes a list of one.
+    package static let listsStop = RequestRepairs(rawValue: 1 << 6)
 }

@@ -157,6 +157,11 @@ package final class LoopContext: LaneExchangeFactory {
         case .openAI: .openAI
         case .mlxLM: .mlxLM
         case .llamaCpp: .llamaCpp
+        case .vllmMLX: .vllmMLX
+        case .exo: .exo
+        case .ollama: .ollama
+        case .lmStudio: .lmStudio
+        case .oMLX: .oMLX
         }
     }
 

@@ -29,6 +29,8 @@ package final class ProbeService: Service {
         var busy: Set<WorkerID> = []
         var canaries: Set<WorkerID> = []
         var known: [WorkerID: WorkerCondition] = [:]
+        /// Models in memory, of workers that tell.
+        var resident: [WorkerID: [String]] = [:]
         /// What the log has told already: the slots a worker says to have, why its last probe failed.
         var toldSlots: [WorkerID: Int] = [:]
         var toldFailures: [WorkerID: String] = [:]
@@ -102,6 +104,7 @@ package final class ProbeService: Service {
         return schedule.withLock { schedule in
             let ids = Set(workers.map(\.id))
             schedule.due = schedule.due.filter { ids.contains($0.key) }
+            schedule.resident = schedule.resident.filter { ids.contains($0.key) }
             schedule.toldSlots = schedule.toldSlots.filter { ids.contains($0.key) }
             schedule.toldFailures = schedule.toldFailures.filter { ids.contains($0.key) }
             return workers.filter { worker in
@@ -118,13 +121,37 @@ package final class ProbeService: Service {
     private func wantedCanaries() -> [Worker] {
         routing.value.workers.filter { worker in
             guard board.takeCanaryWish(worker.index) else { return false }
-            // Whoever runs a plain OpenAI server may pay by the token: its word is taken.
-            if worker.kind == .openAI {
+            if case .word = proof(of: worker) {
                 tell(worker, .canaryClean)
                 return false
             }
             return schedule.withLock { $0.canaries.insert(worker.id).inserted }
         }
+    }
+
+    /// What may be asked of a worker to prove its engine.
+    private enum Proof {
+        /// A token of this model, by the worker's own name.
+        case token(String)
+        /// Nothing: its word is taken.
+        case word
+        /// Nothing yet: nobody knows its models.
+        case later
+    }
+
+    private func proof(of worker: Worker) -> Proof {
+        switch Self.dialect(of: worker).traits.canary {
+        // Whoever runs a plain OpenAI server may pay by the token.
+        case .money: return .word
+        case .token: return worker.models.first.map { .token($0.upstreamName) } ?? .later
+        case .loadUnlessResident:
+            let resident = schedule.withLock { $0.resident[worker.id] } ?? []
+            return worker.models.first { resident.contains($0.upstreamName) }.map { .token($0.upstreamName) } ?? .word
+        }
+    }
+
+    private static func dialect(of worker: Worker) -> WorkerDialect {
+        WorkerDialect.named(worker.kind.rawValue) ?? .openAI
     }
 
     private func asked(_ worker: WorkerID) {
@@ -139,7 +166,7 @@ package final class ProbeService: Service {
 
     private func probe(_ worker: Worker, _ client: ProbeClient) async {
         defer { asked(worker.id) }
-        let dialect = WorkerDialect.named(worker.kind.rawValue) ?? .openAI
+        let dialect = Self.dialect(of: worker)
         let tls = tls.value[worker.id.rawValue]
         var verdict = WorkerHealth.Input.probeAlive
         for request in dialect.probes() {
@@ -164,6 +191,7 @@ package final class ProbeService: Service {
                     return tell(worker, .probeFailed)
                 }
                 if let models = reading.models { onModels(models, worker.id) }
+                if let resident = reading.resident { schedule.withLock { $0.resident[worker.id] = resident } }
                 if let slots = reading.slots { compareSlots(of: worker, saying: slots) }
             }
         }
@@ -183,11 +211,11 @@ package final class ProbeService: Service {
     private func canary(_ worker: Worker, _ client: ProbeClient) async {
         defer { _ = schedule.withLock { $0.canaries.remove(worker.id) } }
         let view = routing.value
-        guard let position = view.workers.firstIndex(where: { $0.id == worker.id }),
-            let model = view.workers[position].models.first
+        guard let current = view.workers.first(where: { $0.id == worker.id }),
+            case .token(let model) = proof(of: current)
         else { return }
         let answer = await client.post(
-            Self.canaryPath, json: Self.canaryBody(model.upstreamName), to: worker, tls: tls.value[worker.id.rawValue],
+            Self.canaryPath, json: Self.canaryBody(model), to: worker, tls: tls.value[worker.id.rawValue],
             within: Self.canarySeconds)
         switch answer {
         case .reply(let status, let body) where Self.isAlive(worker.kind, status, body):

@@ -163,7 +163,9 @@ struct RoutingTableTests {
         #expect(view.strategy == .roundRobin)
     }
 
-    @Test("an address of IPv6 stands in brackets in Host; a usual port is left out; the operator's word wins")
+    @Test(
+        "an address of IPv6 stands in brackets in Host; a usual port is left out; ollama wants a local name; the operator's word wins"
+    )
     func hostHeaders() throws {
         try table.configure(
             settings(
@@ -173,8 +175,9 @@ struct RoutingTableTests {
                   - {node_id: "http", host: "w", port: 80, models: ["m"]}
                   - {node_id: "https", host: "w", port: 443, tls: true, models: ["m"]}
                   - {node_id: "own", host: "w", port: 8080, host_header: "mac.local", models: ["m"]}
+                  - {node_id: "shy", host: "w", port: 11434, kind: "ollama", models: ["m"]}
                 """))
-        #expect(view.workers.map(\.hostHeader) == ["[fd00::1]:8080", "w", "w", "mac.local"])
-        #expect(view.workers.map(\.useTLS) == [false, false, true, false])
+        #expect(view.workers.map(\.hostHeader) == ["[fd00::1]:8080", "w", "w", "mac.local", "localhost:11434"])
+        #expect(view.workers.map(\.useTLS) == [false, false, true, false, false])
     }
 }

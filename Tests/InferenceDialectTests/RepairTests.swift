@@ -59,6 +59,21 @@ struct RepairTests {
         #expect(try repaired(body(written), by: .llamaCpp) == body(becomes))
     }
 
+    @Test("vllm_mlx gets its own name of the ceiling and a list of stop sequences")
+    func vllm() throws {
+        let pairs = [
+            (#""max_completion_tokens":3"#, #""max_tokens":3"#),
+            (#""max_completion_tokens" : 3"#, #""max_tokens" : 3"#),
+            (#""max_completion_tokens":3,"max_tokens":4"#, #""max_completion_tokens":3,"max_tokens":4"#),
+            (#""stop":"x""#, #""stop":["x"]"#), (#""stop": "a\"b""#, #""stop": ["a\"b"]"#),
+            (#""stop":["x"]"#, #""stop":["x"]"#),
+            (#""stop":"""#, #""stop":[]"#), (#""stream":null,"seed":1"#, #""seed":1"#),
+        ]
+        for (written, becomes) in pairs { #expect(try repaired(chat(written), by: .vllmMLX) == chat(becomes)) }
+        let none = #"{"max_completion_tokens":null,"model":"m","messages":[{"role":"user"}]}"#
+        #expect(try repaired(none, by: .vllmMLX) == #"{"model":"m","messages":[{"role":"user"}]}"#)
+    }
+
     @Test("whatever is null, and in whatever order: the rest stays, in its order, and nothing is left to repair")
     func anyOrder() throws {
         let optional = [

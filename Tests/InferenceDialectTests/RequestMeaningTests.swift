@@ -38,6 +38,7 @@ struct RequestMeaningTests {
             Case(part(#"{"type":"image_url","image_url":{"url":"data:,"}}"#), .images),
             Case(part(#"{"type":"image_url","image_url":"https://x"}"#), [.images, .remoteImages]),
             Case(part(#"{"type":"image_url","image_url":{"url":"http://x"}}"#), [.images, .remoteImages]),
+            Case(chat(#""repetition_penalty":1.1"#), .repetitionPenalty), Case(chat(#""presence_penalty":1"#), []),
             Case(chat(#""adapters":"a""#), .loaderFields), Case(chat(#""draft_model":"a""#), .loaderFields),
             Case(chat(#""num_draft_tokens":3"#), .loaderFields),
             Case(chat(#""role_mapping":{"a":"b"}"#), .loaderFields),

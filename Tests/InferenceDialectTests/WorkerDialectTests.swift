@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Each kind of worker has its dialect")
 struct WorkerDialectTests {
-    private static let kinds: [WorkerDialect] = [.openAI, .mlxLM, .llamaCpp]
+    private static let kinds = WorkerDialect.all
 
     private static func verdict(_ dialect: WorkerDialect, _ status: Int, _ body: String = "") -> Verdict {
         dialect.classify(AnswerStart(status: status, contentType: nil, body: Array(body.utf8)))
@@ -14,7 +14,9 @@ struct WorkerDialectTests {
     @Test("a kind is found by its word in the configuration")
     func named() {
         for dialect in Self.kinds { #expect(WorkerDialect.named(dialect.kind)?.traits == dialect.traits) }
-        #expect(Self.kinds.map(\.kind) == ["openai", "mlx_lm", "llama_cpp"])
+        #expect(
+            Self.kinds.map(\.kind)
+                == ["openai", "mlx_lm", "llama_cpp", "vllm_mlx", "exo", "ollama", "lm_studio", "omlx"])
         #expect(WorkerDialect.named("MLX_LM") == nil && WorkerDialect.named("") == nil)
     }
 
@@ -93,18 +95,58 @@ struct WorkerDialectTests {
         }
     }
 
-    @Test("mlx_lm has chat and completions only")
+    @Test("each kind has its routes, and what it lacks is told with its name")
     func routes() {
-        for route in [InferenceRoute.chatCompletions, .completions] {
-            for dialect in Self.kinds { #expect(dialect.fit([], route) == .yes) }
+        let all: [InferenceRoute] = [
+            .chatCompletions, .completions, .embeddings, .other("messages"), .other("responses"), .other("rerank"),
+        ]
+        let lacking: [String: [Int]] = [
+            "mlx_lm": [2, 3, 4, 5], "vllm_mlx": [5], "exo": [1, 2, 5], "ollama": [3, 5], "lm_studio": [5],
+        ]
+        for dialect in Self.kinds {
+            for (place, route) in all.enumerated() {
+                switch dialect.fit([], route) {
+                case .no(let reason):
+                    #expect(lacking[dialect.kind]?.contains(place) == true, "\(dialect.kind) \(route.path)")
+                    #expect(reason.hasPrefix("\(dialect.kind) has no "))
+                default: #expect(lacking[dialect.kind]?.contains(place) != true, "\(dialect.kind) \(route.path)")
+                }
+            }
         }
-        for route in [InferenceRoute.embeddings, .other("responses")] {
-            guard case .no = WorkerDialect.mlxLM.fit([], route) else {
-                Issue.record("\(route.path) fits")
+    }
+
+    @Test("vllm_mlx: 422 is the client's, a 500 tells nothing, a model it has not is absent")
+    func vllmMLX() {
+        for status in [400, 413, 422] { #expect(Self.verdict(.vllmMLX, status) == .client) }
+        #expect(Self.verdict(.vllmMLX, 404, #"{"detail":"The model `x` does not exist."}"#) == .absent)
+        #expect(Self.verdict(.vllmMLX, 500, #"{"detail":"Internal server error"}"#) == .ambiguous)
+        #expect(Self.verdict(.vllmMLX, 503) == .capacity && Self.verdict(.vllmMLX, 502) == .fault)
+        for needs: RequestNeeds in [.emptyPrompt, .tokenPrompt, .zeroCeiling, .logitBias, .repetitionPenalty] {
+            guard case .no = WorkerDialect.vllmMLX.fit([needs], .completions) else {
+                Issue.record("it takes \(needs)")
                 continue
             }
-            for dialect in [WorkerDialect.openAI, .llamaCpp] { #expect(dialect.fit([], route) == .yes) }
         }
+        #expect(WorkerDialect.vllmMLX.fit([.seed, .logprobs], .chatCompletions) == .ignores(["seed", "logprobs"]))
+    }
+
+    @Test("kinds that load what they are asked for: absent, full and dead in their own words")
+    func lazyKinds() {
+        #expect(Self.verdict(.exo, 404, #"{"detail":"No instance found for model x"}"#) == .absent)
+        #expect(Self.verdict(.exo, 404, #"{"detail":"Not Found"}"#) == .client && Self.verdict(.exo, 500) == .fault)
+        #expect(Self.verdict(.ollama, 503, #"{"error":"server busy, please try again"}"#) == .capacity)
+        #expect(Self.verdict(.ollama, 404, #"{"error":"model 'x' not found"}"#) == .absent)
+        #expect(Self.verdict(.ollama, 500, #"{"error":"aborting load"}"#) == .ambiguous)
+        #expect(Self.verdict(.ollama, 500) == .fault && Self.verdict(.ollama, 400) == .client)
+        #expect(Self.verdict(.lmStudio, 400, #"{"error":"The model has crashed. (Exit code: null)"}"#) == .dead)
+        #expect(Self.verdict(.lmStudio, 400) == .client && Self.verdict(.lmStudio, 500) == .fault)
+        let memory = #"{"error":"projected memory 70 GB would exceed the limit"}"#
+        #expect(Self.verdict(.oMLX, 400, memory) == .capacity && Self.verdict(.oMLX, 500, memory) == .capacity)
+        #expect(Self.verdict(.oMLX, 422) == .client && Self.verdict(.oMLX, 500) == .fault)
+        for dialect in [WorkerDialect.exo, .ollama, .lmStudio, .oMLX] {
+            #expect(dialect.traits.canary == .loadUnlessResident)
+        }
+        #expect(Self.kinds.filter(\.traits.wantsLocalHost).map(\.kind) == ["ollama"])
     }
 
     @Test("connections are kept below the server's own limits, and not at all where it closes each")

@@ -143,7 +143,7 @@ private let badFiles: [BadFile] = [
             + #"resource_aware, consistent_hash, prefix_affinity, not "round_robbin" (did you mean "round_robin"?)"#),
     BadFile(
         "unknown kind", "cluster_nodes:\n  - {node_id: a, host: h, port: 1, kind: mlxlm}\n",
-        #"c/g.yaml:2: cluster_nodes.0.kind must be one of openai, mlx_lm, llama_cpp, not "mlxlm" "#
+        #"c/g.yaml:2: cluster_nodes.0.kind must be one of openai, mlx_lm, llama_cpp, vllm_mlx, exo, ollama, lm_studio, omlx, not "mlxlm" "#
             + #"(did you mean "mlx_lm"?)"#),
     BadFile(
         "unknown level", "observability: {log_level: verbose}\n",

@@ -170,6 +170,29 @@ struct ProbeServiceTests {
         try await server.stop()
     }
 
+    @Test("a kind that loads what it is asked for is asked for a token of a model in memory, and else for none")
+    func resident() async throws {
+        for loaded in [["b"], []] {
+            let list = loaded.map { #"{"name":"\#($0)"}"# }.joined(separator: ",")
+            let server = try await ScriptedServer.start { asked in
+                switch asked.line {
+                case "GET /api/tags": .status(200, #"{"models":[{"name":"a"},{"name":"b"}]}"#)
+                case "GET /api/ps": .status(200, #"{"models":[\#(list)]}"#)
+                default: .status(200, "{}")
+                }
+            }
+            let bench = ProbeBench([ProbeBench.worker(0, .ollama, port: server.port, models: ["a", "b"])])
+            try await bench.run {
+                try await until("healthy") { bench.condition() == .healthy }
+                let posts = server.asked.filter { $0.line.hasPrefix("POST") }
+                #expect(posts.count == loaded.count && bench.count(.canaryClean) == loaded.count)
+                #expect(posts.allSatisfy { $0.body.hasPrefix(#"{"model":"b","#) })
+                #expect(bench.models["w0"] == ["a", "b"])
+            }
+            try await server.stop()
+        }
+    }
+
     @Test("a worker without a model yet is asked for no token")
     func noModel() async throws {
         let server = try await ScriptedServer.start { asked in

@@ -1,0 +1,41 @@
+/// `exo`: one model over several Macs. Streams end with their connection; it cancels what nobody waits for; an error may
+/// come inside a stream that began with 200, and then a `[DONE]`. It has chat, Anthropic's messages and responses.
+extension WorkerDialect {
+    package static let exo = WorkerDialect(
+        kind: "exo",
+        traits: WorkerTraits(
+            poolsConnections: false, idleSecondsMax: 0, requestsPerConnectionMax: 1, connectBacklog: 64,
+            defaultSlots: 8,
+            commentsAreProgress: false, canary: .loadUnlessResident, diesOfUnknownTokens: false, repairs: []),
+        questions: [
+            ProbeRequest(path: "/node_id", subject: .health),
+            // The plain list is its whole catalogue.
+            ProbeRequest(path: "/v1/models?status=downloaded", subject: .models),
+        ],
+        reading: { reply in
+            switch reply.request.subject {
+            case .models: (200..<300).contains(reply.status) ? .list(reply) : ProbeReading(life: .alive)
+            default: ProbeReading(life: (200..<300).contains(reply.status) ? .alive : .failed)
+            }
+        },
+        fitting: { _, route in
+            switch route {
+            case .chatCompletions: .yes
+            case .completions: .no("exo has no text completions")
+            case .embeddings: .no("exo has no embeddings")
+            case .other(let name):
+                ["messages", "responses"].contains(name) ? .yes : .no("exo has no route /v1/\(name)")
+            }
+        },
+        judging: { answer in
+            switch answer.status {
+            case 404: answer.says("No instance found") ? .absent : .client
+            case 429, 503: .capacity
+            case 400..<500: .client
+            case 500...599: .fault
+            case 200..<300: .ok
+            // A redirect leads away from the worker that was chosen; nothing here follows one.
+            default: .fault
+            }
+        })
+}

@@ -1,0 +1,35 @@
+/// `omlx`: oMLX, several models on one Mac under a memory guard. Its health page says that all is well also when it is
+/// wedged, so only tokens prove its life.
+extension WorkerDialect {
+    package static let oMLX = WorkerDialect(
+        kind: "omlx",
+        traits: WorkerTraits(
+            poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 10_000, connectBacklog: 64,
+            defaultSlots: 4, commentsAreProgress: false, canary: .loadUnlessResident, diesOfUnknownTokens: false,
+            repairs: []),
+        questions: [
+            ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
+            ProbeRequest(path: "/v1/models/status", subject: .residents),
+        ],
+        reading: { reply in
+            switch reply.request.subject {
+            case .health: return ProbeReading(life: (200..<300).contains(reply.status) ? .alive : .failed)
+            case .residents:
+                let form = ProbeReading.ListForm(list: "models", name: "id", loaded: ("loaded", "true"))
+                return ProbeReading(life: .alive, resident: ProbeReading.list(reply, form).resident)
+            default: return .list(reply)
+            }
+        },
+        fitting: { _, _ in .yes },
+        judging: { answer in
+            if answer.says("projected memory"), answer.says("would exceed") { return .capacity }
+            switch answer.status {
+            case 429, 503, 507: return .capacity
+            case 400..<500: return .client
+            case 500...599: return .fault
+            case 200..<300: return .ok
+            // A redirect leads away from the worker that was chosen; nothing here follows one.
+            default: return .fault
+            }
+        })
+}
