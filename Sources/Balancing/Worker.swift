@@ -8,6 +8,8 @@ package struct WorkerModel: Equatable, Sendable {
     package let upstreamName: String
     package let contextTokens: Int?
     package let vocabulary: Int?
+    /// Tokens of an answer whose client set no limit.
+    package let maxOutputTokens: Int?
     package let parametersBillions: Double?
     /// Of a mixture of experts: what one token reads.
     package let activeBillions: Double?
@@ -15,12 +17,13 @@ package struct WorkerModel: Equatable, Sendable {
 
     package init(
         name: String, upstreamName: String, contextTokens: Int? = nil, vocabulary: Int? = nil,
-        parametersBillions: Double? = nil, activeBillions: Double? = nil, bits: Int? = nil
+        maxOutputTokens: Int? = nil, parametersBillions: Double? = nil, activeBillions: Double? = nil, bits: Int? = nil
     ) {
         self.name = name
         self.upstreamName = upstreamName
         self.contextTokens = contextTokens
         self.vocabulary = vocabulary
+        self.maxOutputTokens = maxOutputTokens
         self.parametersBillions = parametersBillions
         self.activeBillions = activeBillions
         self.bits = bits

@@ -96,7 +96,8 @@ final class RoutingTable: Sendable {
             models: node.models.map { model in
                 WorkerModel(
                     name: model.name, upstreamName: model.upstreamName, contextTokens: model.contextTokens,
-                    vocabulary: model.vocabulary, parametersBillions: model.parametersBillions,
+                    vocabulary: model.vocabulary, maxOutputTokens: model.maxOutputTokens,
+                    parametersBillions: model.parametersBillions,
                     activeBillions: model.activeParametersBillions, bits: model.bits)
             })
     }
@@ -117,7 +118,8 @@ final class RoutingTable: Sendable {
                 placements[model.name, default: []].append(
                     RoutingView.Placement(
                         position: position, upstreamName: model.upstreamName, contextTokens: model.contextTokens,
-                        vocabulary: model.vocabulary, prefillRate: rates.prefill, decodeRate: rates.decode,
+                        vocabulary: model.vocabulary, maxOutputTokens: model.maxOutputTokens,
+                        prefillRate: rates.prefill, decodeRate: rates.decode,
                         stepSlope: rates.stepSlope))
             }
         }

@@ -72,6 +72,7 @@ extension RequestScan {
     private mutating func outerEnded(_ member: RequestMember, _ kind: Kind, end: Int) throws(ScanFailure) {
         if kind == .null {
             if member == .streamOptions { found.streamOptionsRange = scalarStart..<end }
+            if member == .maxTokens { found.maxTokensNull = scalarStart..<end }
             found.nulls.ends(at: end, isUnwanted: member.mayNotBeNull)
             return
         }

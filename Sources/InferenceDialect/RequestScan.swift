@@ -130,6 +130,7 @@ package struct RequestScan: Sendable {
     package mutating func finish() throws(ScanFailure) -> ScannedRequest {
         guard state == .end else { throw .notJSON(base == 0 ? "it is empty" : "it ends too early", at: base) }
         found.bodyBytes = base
+        found.generates = route == .chatCompletions || route == .completions
         try checkPresence()
         if case .other = route { found.promptBytes = base }
         prefix.update(found.model ?? "")

@@ -37,6 +37,10 @@ package struct ScannedRequest: Equatable, Sendable {
     /// The key `max_completion_tokens` with its quotes, when its value is no null.
     package internal(set) var completionCeilingKey: Range<Int>?
     package internal(set) var hasMaxTokens = false
+    /// The value of `max_tokens`, when it is null.
+    package internal(set) var maxTokensNull: Range<Int>?
+    /// A chat or a text completion: what makes tokens until something ends it.
+    package internal(set) var generates = false
     package internal(set) var topK: Int64?
     package internal(set) var topKRange: Range<Int>?
     package internal(set) var seed: Int64?

@@ -7,7 +7,7 @@ extension WorkerDialect {
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 90, connectBacklog: 64,
             defaultSlots: 4, commentsAreProgress: false, canary: .token,
             diesOfUnknownTokens: false,
-            repairs: [.removesEmptyStops]),
+            repairs: [.removesEmptyStops, .setsCeiling]),
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
             ProbeRequest(path: "/props", subject: .properties),

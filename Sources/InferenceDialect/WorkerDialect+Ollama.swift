@@ -6,7 +6,7 @@ extension WorkerDialect {
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 30, requestsPerConnectionMax: 10_000, connectBacklog: 64,
             defaultSlots: 1, commentsAreProgress: false, canary: .loadUnlessResident, wantsLocalHost: true,
-            diesOfUnknownTokens: false, repairs: []),
+            diesOfUnknownTokens: false, repairs: [.setsCeiling]),
         questions: [
             ProbeRequest(path: "/api/version", subject: .health), ProbeRequest(path: "/api/tags", subject: .models),
             ProbeRequest(path: "/api/ps", subject: .residents),

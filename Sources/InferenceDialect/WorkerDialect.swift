@@ -68,6 +68,16 @@ package struct WorkerDialect: Sendable {
             splices.replace(brackets.opening, with: [])
             splices.replace(brackets.closing, with: [])
         }
+        if repairs.contains(.setsCeiling), scan.outputCeiling == nil, scan.generates {
+            // An estimate of what is left of the context: the worker counts exactly.
+            let left = model.contextTokens.map { max(1, $0 - scan.estimatedPromptTokens) } ?? .max
+            let ceiling = String(min(model.maxOutputTokens, left))
+            if let null = scan.maxTokensNull, !repairs.contains(.removesNulls) {
+                splices.replace(null, with: Array(ceiling.utf8))
+            } else {
+                splices.insert(Array(#""max_tokens":\#(ceiling),"#.utf8), at: scan.objectStart)
+            }
+        }
         if repairs.contains(.renamesCeiling), let key = scan.completionCeilingKey, !scan.hasMaxTokens {
             splices.replace(key, with: Array(#""max_tokens""#.utf8))
         }
@@ -109,11 +119,19 @@ package struct ModelOnWorker: Sendable {
     package let upstreamName: String
     package let contextTokens: Int?
     package let vocabulary: Int?
+    /// Tokens of an answer whose client set no limit.
+    package let maxOutputTokens: Int
 
-    package init(name: String, upstreamName: String, contextTokens: Int?, vocabulary: Int?) {
+    /// A usual answer many times over, and an end to one that would not stop.
+    package static let maxOutputTokensUsual = 8_192
+
+    package init(
+        name: String, upstreamName: String, contextTokens: Int?, vocabulary: Int?, maxOutputTokens: Int? = nil
+    ) {
         self.name = name
         self.upstreamName = upstreamName
         self.contextTokens = contextTokens
+        self.maxOutputTokens = maxOutputTokens ?? Self.maxOutputTokensUsual
         self.vocabulary = vocabulary
     }
 }

@@ -49,4 +49,6 @@ package struct RequestRepairs: OptionSet, Hashable, Sendable {
     package static let renamesCeiling = RequestRepairs(rawValue: 1 << 5)
     /// A stop sequence becomes a list of one.
     package static let listsStop = RequestRepairs(rawValue: 1 << 6)
+    /// A request that sets no limit to its answer gets one: left to themselves servers stop after 512 tokens, or never.
+    package static let setsCeiling = RequestRepairs(rawValue: 1 << 7)
 }

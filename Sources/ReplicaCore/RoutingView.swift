@@ -13,6 +13,8 @@ package struct RoutingView: Sendable {
         package let upstreamName: String
         package let contextTokens: Int?
         package let vocabulary: Int?
+        /// Tokens of an answer whose client set no limit.
+        package let maxOutputTokens: Int?
         /// Tokens per second of one prompt, before anything was measured.
         package let prefillRate: Double
         /// Tokens per second of one stream alone.
@@ -21,13 +23,14 @@ package struct RoutingView: Sendable {
         package let stepSlope: Double
 
         package init(
-            position: Int, upstreamName: String, contextTokens: Int?, vocabulary: Int?, prefillRate: Double,
-            decodeRate: Double, stepSlope: Double
+            position: Int, upstreamName: String, contextTokens: Int?, vocabulary: Int?, maxOutputTokens: Int? = nil,
+            prefillRate: Double, decodeRate: Double, stepSlope: Double
         ) {
             self.position = position
             self.upstreamName = upstreamName
             self.contextTokens = contextTokens
             self.vocabulary = vocabulary
+            self.maxOutputTokens = maxOutputTokens
             self.prefillRate = prefillRate
             self.decodeRate = decodeRate
             self.stepSlope = stepSlope

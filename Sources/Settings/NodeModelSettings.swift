@@ -8,6 +8,8 @@ package struct NodeModelSettings: Equatable, Sendable {
     package let upstreamName: String
     package let contextTokens: Int?
     package let vocabulary: Int?
+    /// Tokens of an answer whose client set no limit.
+    package let maxOutputTokens: Int?
     package let parametersBillions: Double?
     /// Of a mixture of experts: what one token reads.
     package let activeParametersBillions: Double?
@@ -45,6 +47,7 @@ package struct NodeModelSettings: Equatable, Sendable {
         upstreamName = name
         contextTokens = nil
         vocabulary = nil
+        maxOutputTokens = nil
         parametersBillions = nil
         activeParametersBillions = nil
         bits = nil
@@ -63,6 +66,7 @@ package struct NodeModelSettings: Equatable, Sendable {
         upstreamName = section.text("upstream_name", rule: .model) ?? name ?? ""
         contextTokens = section.wholeNumber("context_tokens", in: 1...100_000_000)
         vocabulary = section.wholeNumber("vocabulary", in: 1...10_000_000)
+        maxOutputTokens = section.wholeNumber("max_output_tokens", in: 1...10_000_000)
         let parameters = section.number("parameters", in: 0.001...100_000)
         let active = section.number("active_parameters", in: 0.001...100_000)
         parametersBillions = parameters

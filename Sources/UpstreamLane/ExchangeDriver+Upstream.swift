@@ -43,7 +43,7 @@ extension ExchangeDriver: UpstreamUser {
         let known = entry.placements[placement.position]
         let model = ModelOnWorker(
             name: entry.name, upstreamName: placement.upstreamName, contextTokens: known.contextTokens,
-            vocabulary: known.vocabulary)
+            vocabulary: known.vocabulary, maxOutputTokens: known.maxOutputTokens)
         let splices = placement.dialect.prepare(scanned, model, askUsage: asksUsage)
         let pieces = splices.isEmpty ? body : spliced(splices)
         let length = splices.isEmpty ? bodyBytes : splices.outputBytes(bodyBytes: bodyBytes)

@@ -59,7 +59,8 @@ struct QueriesOfDeathTests {
         let found = try scan(body.body, route: body.route).get()
         #expect(WorkerDialect.mlxLM.fit(found, body.route, vocabulary: 32_000) == .yes)
         let model = ModelOnWorker(name: "m", upstreamName: "m", contextTokens: nil, vocabulary: 32_000)
-        #expect(spliced(WorkerDialect.mlxLM.prepare(found, model, askUsage: false), into: body.body) == becomes)
+        let sent = spliced(WorkerDialect.mlxLM.prepare(found, model, askUsage: false), into: body.body)
+        #expect(withoutCeiling(sent) == becomes)
         #expect(WorkerDialect.openAI.prepare(found, model, askUsage: false).isEmpty)
     }
 
@@ -78,6 +79,6 @@ struct QueriesOfDeathTests {
         let top = try scan(chat(#""top_k":5000"#)).get()
         let unknown = ModelOnWorker(name: "m", upstreamName: "m", contextTokens: nil, vocabulary: nil)
         let list = WorkerDialect.mlxLM.prepare(top, unknown, askUsage: false)
-        #expect(spliced(list, into: chat(#""top_k":5000"#)) == chat(#""top_k":1000"#))
+        #expect(withoutCeiling(spliced(list, into: chat(#""top_k":5000"#))) == chat(#""top_k":1000"#))
     }
 }

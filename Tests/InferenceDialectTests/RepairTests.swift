@@ -9,7 +9,7 @@ struct RepairTests {
     private static let model = ModelOnWorker(name: "m", upstreamName: "m", contextTokens: nil, vocabulary: 50_000)
 
     private func repaired(_ body: String, by dialect: WorkerDialect = .mlxLM) throws -> String {
-        spliced(dialect.prepare(try scan(body).get(), Self.model, askUsage: false), into: body)
+        withoutCeiling(spliced(dialect.prepare(try scan(body).get(), Self.model, askUsage: false), into: body))
     }
 
     @Test(
@@ -57,6 +57,39 @@ struct RepairTests {
     func stops(written: String, becomes: String) throws {
         let body = { (stop: String) in chat(#""stop":\#(stop)"#) }
         #expect(try repaired(body(written), by: .llamaCpp) == body(becomes))
+    }
+
+    @Test(
+        "an answer without a limit gets one: the model's, or what is left of its context, and never where one was given"
+    )
+    func ceiling() throws {
+        func sent(
+            _ body: String, _ route: InferenceRoute = .chatCompletions, by dialect: WorkerDialect = .llamaCpp,
+            context: Int? = nil, most: Int? = nil
+        ) throws -> String {
+            let model = ModelOnWorker(
+                name: "m", upstreamName: "m", contextTokens: context, vocabulary: nil, maxOutputTokens: most)
+            return spliced(dialect.prepare(try scan(body, route: route).get(), model, askUsage: false), into: body)
+        }
+        let rest = #""model":"m","messages":[{"role":"user","content":"hi"}]}"#
+        for dialect in WorkerDialect.all where dialect.kind != "openai" {
+            #expect(try sent("{" + rest, by: dialect) == #"{"max_tokens":8192,"# + rest, "\(dialect.kind)")
+        }
+        #expect(try sent("{" + rest, by: .openAI) == "{" + rest)
+        #expect(try sent("{" + rest, most: 100) == #"{"max_tokens":100,"# + rest)
+        // Two bytes of prompt are two tokens at most.
+        #expect(try sent("{" + rest, context: 50) == #"{"max_tokens":48,"# + rest)
+        #expect(try sent("{" + rest, context: 1) == #"{"max_tokens":1,"# + rest)
+        for given in [#"{"max_tokens":7,"#, #"{"max_completion_tokens":7,"#] {
+            #expect(try sent(given + rest) == given + rest)
+        }
+        #expect(try sent(#"{"max_tokens":null,"# + rest) == #"{"max_tokens":8192,"# + rest)
+        #expect(try sent(#"{"max_tokens":null,"# + rest, by: .mlxLM) == #"{"max_tokens":8192,"# + rest)
+        #expect(
+            try sent(#"{"model":"m","prompt":"hi"}"#, .completions) == #"{"max_tokens":8192,"model":"m","prompt":"hi"}"#
+        )
+        #expect(try sent(#"{"model":"m","input":"hi"}"#, .embeddings) == #"{"model":"m","input":"hi"}"#)
+        #expect(try sent(#"{"model":"m"}"#, .other("responses")) == #"{"model":"m"}"#)
     }
 
     @Test("vllm_mlx gets its own name of the ceiling and a list of stop sequences")

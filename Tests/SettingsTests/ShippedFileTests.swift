@@ -43,7 +43,7 @@ struct ShippedFileTests {
                 host_header: "mac-1.local"
                 api_key: "k"
                 models:
-                  - {name: "m", upstream_name: "u", context_tokens: 1, vocabulary: 1, parameters: 8, active_parameters: 3,
+                  - {name: "m", upstream_name: "u", context_tokens: 1, vocabulary: 1, max_output_tokens: 1, parameters: 8, active_parameters: 3,
                      bits: 4, layers: 32, kv_heads: 8, head_dim: 128, bytes: 4500000000}
             """
         let loaded = try SettingsLoader.load(text: text, path: "g.yaml")
