@@ -98,6 +98,37 @@ final class ReplicaState: GatewayFacts {
         return json.bytes
     }
 
+    /// `{"object":"list","data":[…]}`, or one worker.
+    func workers(only id: String?) -> [UInt8]? {
+        let view = routing.view.value
+        var json = JSONText(capacity: 2_048)
+        if let id {
+            guard let worker = view.workers.first(where: { $0.id.rawValue == id }) else { return nil }
+            append(worker, in: view, to: &json)
+            return json.bytes
+        }
+        json.openObject()
+        json.field("object", "list")
+        json.key("data")
+        json.openArray()
+        for worker in view.workers { append(worker, in: view, to: &json) }
+        json.closeArray()
+        json.closeObject()
+        return json.bytes
+    }
+
+    func tellWorker(_ id: String, _ order: WorkerOrder) -> Bool {
+        guard let worker = routing.view.value.workers.first(where: { $0.id.rawValue == id }) else { return false }
+        let now = LoopClock.now()
+        switch order {
+        case .drain:
+            board.tellHealth(worker.index, .drain, at: now)
+            board.tellIfDrained(worker.index, at: now)
+        case .resume: board.tellHealth(worker.index, .resume, at: now)
+        }
+        return true
+    }
+
     private func append(_ worker: Worker, in view: RoutingView, to json: inout JSONText) {
         let condition = board.condition(worker.index)
         json.openObject()

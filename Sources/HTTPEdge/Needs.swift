@@ -20,6 +20,12 @@ package protocol GatewayFacts: Sendable {
     /// The page of `/v1/cluster/status`, one JSON object.
     func clusterStatus() -> [UInt8]
 
+    /// The page of `/admin/workers`: every worker, or the one of that id; nil when there is none.
+    func workers(only id: String?) -> [UInt8]?
+
+    /// Changes what an operator wants of a worker. False when there is none of that id.
+    func tellWorker(_ id: String, _ order: WorkerOrder) -> Bool
+
     /// Reads the settings again and applies what can change while running.
     func reload() async -> ReloadOutcome
 }
@@ -40,6 +46,13 @@ package struct ServedModel: Equatable, Sendable {
         self.workers = workers
         self.createdSeconds = createdSeconds
     }
+}
+
+package enum WorkerOrder: String, CaseIterable, Sendable {
+    /// No new exchange; running ones finish.
+    case drain
+    /// Back to work, after it has shown that it lives.
+    case resume
 }
 
 package enum ReloadOutcome: Sendable {

@@ -78,6 +78,12 @@ package final class WorkerBoard: Sendable {
         if effects.contains(.wantsCanary) { cell.wantsCanary.store(true, ordering: .releasing) }
     }
 
+    /// A draining worker is drained with its last exchange. Told after each release of a slot, and after the order itself.
+    package func tellIfDrained(_ worker: WorkerIndex, at now: Instant) {
+        guard condition(worker) == .draining, running(worker) == 0 else { return }
+        tellHealth(worker, .idle, at: now)
+    }
+
     /// Whether the worker should be asked for one token; true once per wish.
     package func takeCanaryWish(_ worker: WorkerIndex) -> Bool {
         self[worker].wantsCanary.exchange(false, ordering: .acquiringAndReleasing)

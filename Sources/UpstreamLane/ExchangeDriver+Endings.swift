@@ -91,6 +91,7 @@ extension ExchangeDriver {
         loop.tallyAttempt(worker: placed.worker.index, outcome)
         lastWorkerID = placed.worker.id.rawValue
         board.releaseSlot(placed.worker.index)
+        board.tellIfDrained(placed.worker.index, at: now)
         loop.wakeWaiters(for: placed.worker, in: view)
     }
 

@@ -68,8 +68,9 @@ extension ExchangeDriver {
         for (position, placement) in model.placements.enumerated() {
             let worker = view.workers[placement.position]
             switch board.condition(worker.index) {
+            // An operator's word is no doubt about health.
+            case .draining, .down(.drained): break
             case .down: down += 1
-            case .draining: break
             default:
                 if !triedPositions.contains(position),
                     case .yes = loop.dialect(of: worker.kind).fit(scanned, route, vocabulary: placement.vocabulary)
@@ -108,10 +109,10 @@ extension ExchangeDriver {
             case .healthy: break
             case .degraded: rank += 1
             case .loading: rank += 2
+            case .draining, .down(.drained): continue
             case .down:
                 guard panics else { continue }
                 rank += 3
-            case .draining: continue
             }
             // A breaker that is open is no reason to wait: it may stay open for longer than any queue.
             if shut.contains(position) || board.breakerRefuses(worker.index, model: model.index, at: now) { continue }

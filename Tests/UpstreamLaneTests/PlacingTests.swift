@@ -300,6 +300,23 @@ struct PlacingTests {
         }
     }
 
+    @Test("a drained worker gets nothing, also as the only one; the last exchange ends its draining")
+    func drained() async throws {
+        try await LaneBench.run { run in
+            try await run.on { bench in
+                bench.ask()
+                let worker = bench.index(0)
+                bench.shared.board.tellHealth(worker, .drain, at: LoopClock.now())
+                bench.shared.board.tellIfDrained(worker, at: LoopClock.now())
+                #expect(bench.shared.board.condition(worker) == .draining, "one still runs")
+                bench.exchanges[0].clientGone()
+                #expect(bench.shared.board.condition(worker) == .down(.drained))
+                bench.ask()
+                #expect(bench.clients[1].status == 503 && bench.owed == [])
+            }
+        }
+    }
+
     @Test("a worker by its name is dialled like one by its address")
     func byName() async throws {
         var plan = LaneBench.Plan()

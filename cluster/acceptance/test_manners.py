@@ -647,6 +647,64 @@ def test_reload_needs_the_admin_key(house):
     assert house.request("POST", "/admin/config/reload", "{}", key=None)[0] == 401
 
 
+# Workers
+
+def worker_of(replica, name: str) -> dict:
+    status, _, body = replica.get(f"/admin/workers/{name}")
+    assert status == 200
+    return json.loads(body)
+
+
+def test_a_drained_worker_finishes_and_rests_until_it_is_resumed(stage):
+    go = threading.Event()
+
+    def slow(visit):
+        visit.send_stream_head()
+        visit.send_chunk(content("so"))
+        go.wait(20)
+        visit.send_chunk(FINISH + DONE)
+        visit.end_chunks()
+
+    first, second = stage.worker("first", script=slow), stage.worker("second")
+    replica = stage.replica([first, second])
+    with RawConnection(replica.port) as connection:
+        connection.post(CHAT, STREAM, replica.key)
+        head = connection.read_head()
+        body = connection.read_chunk()
+        assert head.get("x-starling-worker") == "first"
+        status, _, answer = replica.request("POST", "/admin/workers/first/drain", "")
+        assert status == 200 and json.loads(answer)["state"] == "draining"
+        assert {replica.post(CHAT, BODY)[1]["x-starling-worker"] for _ in range(4)} == {"second"}
+        assert worker_of(replica, "first")["state"] == "draining"
+        go.set()
+        while chunk := connection.read_chunk():
+            body += chunk
+    assert body.endswith(DONE) and b'"error"' not in body
+    until("the worker is drained", lambda: (worker_of(replica, "first")["state"], worker_of(replica, "first").get("why")) == ("down", "drained"))
+    assert {replica.post(CHAT, BODY)[1]["x-starling-worker"] for _ in range(4)} == {"second"}
+    replica.request("POST", "/admin/workers/first/resume", "")
+    until("the worker is back", lambda: worker_of(replica, "first")["state"] == "healthy")
+    first.script = answer_plainly
+    assert {replica.post(CHAT, BODY)[1]["x-starling-worker"] for _ in range(4)} == {"first", "second"}
+
+
+def test_a_worker_without_work_is_drained_at_once(stage):
+    replica = stage.replica([stage.worker("one")])
+    assert json.loads(replica.request("POST", "/admin/workers/one/drain", "")[2])["state"] == "down"
+    status, fields, _ = replica.post(CHAT, BODY, seconds=40)
+    assert status == 503 and "retry-after" in fields
+
+
+def test_workers_are_listed_for_admins_and_unknown_ones_are_named(house):
+    listed = json.loads(house.get("/admin/workers")[2])
+    assert [worker["id"] for worker in listed["data"]] == ["scripted-1"]
+    for method, path in (("GET", "/admin/workers/nobody"), ("POST", "/admin/workers/nobody/drain")):
+        status, _, body = house.request(method, path, "" if method == "POST" else None)
+        assert status == 404 and error_of(body)["code"] == "worker_not_found"
+    assert house.request("POST", "/admin/workers/scripted-1/dance", "")[0] == 404
+    assert house.get("/admin/workers", key=None)[0] == 401
+
+
 # Metrics
 
 def test_metrics_families(house):

@@ -11,6 +11,36 @@ struct AdminRoutes: Sendable {
     /// `GET /v1/cluster/status`
     func status() -> Response { EdgeAnswer.json(.ok, facts.clusterStatus()) }
 
+    static let workersPrefix = "/admin/workers/"
+
+    /// `GET /admin/workers`
+    func workers() -> Response { EdgeAnswer.json(.ok, facts.workers(only: nil) ?? []) }
+
+    /// `GET /admin/workers/{id}`
+    func worker(path: String) throws(EdgeError) -> Response {
+        let id = try Self.id(path)
+        guard let page = facts.workers(only: id) else { throw .workerNotFound(id) }
+        return EdgeAnswer.json(.ok, page)
+    }
+
+    /// `POST /admin/workers/{id}/drain` and `…/resume`: the worker as it is after that. Holds for this replica, until it
+    /// restarts.
+    func order(path: String) throws(EdgeError) -> Response {
+        guard let order = WorkerOrder.allCases.first(where: { path.hasSuffix("/\($0.rawValue)") }) else {
+            throw .notFound(.post, path)
+        }
+        let id = try Self.id(String(path.dropLast(order.rawValue.count + 1)))
+        guard facts.tellWorker(id, order), let page = facts.workers(only: id) else { throw .workerNotFound(id) }
+        return EdgeAnswer.json(.ok, page)
+    }
+
+    private static func id(_ path: String) throws(EdgeError) -> String {
+        guard let id = ModelRoutes.percentDecoded(String(path.dropFirst(workersPrefix.count))) else {
+            throw EdgeError(.badRequest, code: "invalid_url", param: "worker", "The worker's id is not valid in a URL.")
+        }
+        return id
+    }
+
     /// `POST /admin/config/reload`: what was applied and what still needs a restart; or every fault, and that nothing
     /// changed.
     func reload() async -> Response {

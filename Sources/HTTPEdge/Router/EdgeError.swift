@@ -36,6 +36,12 @@ extension EdgeError {
         EdgeError(.unauthorized, code: "invalid_api_key", headers: [.wwwAuthenticate: "Bearer"], message)
     }
 
+    static func workerNotFound(_ id: String) -> EdgeError {
+        EdgeError(
+            .notFound, code: "worker_not_found", param: "worker",
+            "There is no worker '\(id.prefix(256))'. GET /admin/workers lists those there are.")
+    }
+
     static let adminOnly = EdgeError(
         .forbidden, type: "permission_error", code: "insufficient_role", "This route needs a key with the role admin.")
 

@@ -40,6 +40,9 @@ package enum EdgeRouter {
         let adminRoutes = AdminRoutes(facts: facts)
         admin.get("/v1/cluster/status") { _, _ in adminRoutes.status() }
         admin.post("/admin/config/reload") { _, _ in await adminRoutes.reload() }
+        admin.get("/admin/workers") { _, _ in adminRoutes.workers() }
+        admin.get("/admin/workers/**") { request, _ in try adminRoutes.worker(path: request.uri.path) }
+        admin.post("/admin/workers/**") { request, _ in try adminRoutes.order(path: request.uri.path) }
         return router
     }
 }

@@ -22,6 +22,8 @@ struct RouteTable: Sendable {
         Entry(path: "/v1/models/", methods: [.get, .head], isPrefix: true),
         Entry(path: "/v1/cluster/status", methods: [.get, .head]),
         Entry(path: "/admin/config/reload", methods: [.post]),
+        Entry(path: "/admin/workers", methods: [.get, .head]),
+        Entry(path: "/admin/workers/", methods: [.get, .head, .post], isPrefix: true),
         Entry(path: "/v1/chat/completions", methods: [.post]),
         Entry(path: "/v1/completions", methods: [.post]),
         Entry(path: "/v1/embeddings", methods: [.post]),
