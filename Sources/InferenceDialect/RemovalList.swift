@@ -1,5 +1,6 @@
 /// Elements of one object or array that a kind of worker may want to be gone, as ranges that leave valid JSON behind when
-/// all of them are cut out: each takes one of the commas around it along.
+/// all of them are cut out: each takes one of the commas around it along. Neighbours are one range, so that there are never
+/// more ranges than every second element.
 package struct RemovalList: Equatable, Sendable {
     /// In order, without overlap.
     package private(set) var ranges: [Range<Int>] = []
@@ -23,12 +24,18 @@ package struct RemovalList: Equatable, Sendable {
     mutating func ends(at end: Int, isUnwanted: Bool) {
         if !isUnwanted {
             keepsAny = true
-        } else if keepsAny {
-            ranges.append(previousEnd..<end)
         } else {
-            ranges.append(start..<end)
-            isOpen = true
+            append((keepsAny ? previousEnd : start)..<end)
+            isOpen = !keepsAny
         }
         previousEnd = end
+    }
+
+    private mutating func append(_ range: Range<Int>) {
+        if let last = ranges.last, last.upperBound == range.lowerBound {
+            ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
+        } else {
+            ranges.append(range)
+        }
     }
 }

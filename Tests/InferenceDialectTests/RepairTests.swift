@@ -107,6 +107,27 @@ struct RepairTests {
         #expect(try repaired(none, by: .vllmMLX) == #"{"model":"m","messages":[{"role":"user"}]}"#)
     }
 
+    @Test("the request that needs the most edits stays within their bound, for every kind")
+    func mostEdits() throws {
+        let nulls = [
+            "stream", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "min_p",
+            "frequency_penalty", "presence_penalty", "repetition_penalty", "logprobs", "top_logprobs",
+        ]
+        // None stands beside another, so that no two edits could be one.
+        let members = nulls.enumerated().map { #""\#($1)":null,"x\#($0)":1"# }.joined(separator: ",")
+        let apart = (0..<8).map { #""s\#($0)","""# }.joined(separator: ",")
+        let adjacent = #""a","# + Array(repeating: #""""#, count: 15).joined(separator: ",")
+        let renamed = ModelOnWorker(name: "m", upstreamName: "n", contextTokens: nil, vocabulary: 50_000)
+        for dialect in WorkerDialect.all {
+            for stops in [apart, adjacent] {
+                let body = chat(#""x":1,"# + members + #","seed":-1,"stop":["# + stops + "]")
+                let list = dialect.prepare(try scan(body).get(), renamed, askUsage: true)
+                let again = try scan(spliced(list, into: body)).get()
+                #expect(again.model == "n" && list.edits.count <= SpliceList.editsMax, "\(dialect.kind)")
+            }
+        }
+    }
+
     @Test("whatever is null, and in whatever order: the rest stays, in its order, and nothing is left to repair")
     func anyOrder() throws {
         let optional = [
