@@ -98,15 +98,18 @@ final class ReplicaState: GatewayFacts {
         return json.bytes
     }
 
-    /// `{"object":"list","data":[…]}`, or one worker.
-    func workers(only id: String?) -> [UInt8]? {
+    func worker(_ id: String) -> [UInt8]? {
+        let view = routing.view.value
+        guard let worker = view.workers.first(where: { $0.id.rawValue == id }) else { return nil }
+        var json = JSONText()
+        append(worker, in: view, to: &json)
+        return json.bytes
+    }
+
+    /// `{"object":"list","data":[…]}`
+    func workers() -> [UInt8] {
         let view = routing.view.value
         var json = JSONText(capacity: 2_048)
-        if let id {
-            guard let worker = view.workers.first(where: { $0.id.rawValue == id }) else { return nil }
-            append(worker, in: view, to: &json)
-            return json.bytes
-        }
         json.openObject()
         json.field("object", "list")
         json.key("data")

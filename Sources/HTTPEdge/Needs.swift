@@ -20,8 +20,11 @@ package protocol GatewayFacts: Sendable {
     /// The page of `/v1/cluster/status`, one JSON object.
     func clusterStatus() -> [UInt8]
 
-    /// The page of `/admin/workers`: every worker, or the one of that id; nil when there is none.
-    func workers(only id: String?) -> [UInt8]?
+    /// The page of `/admin/workers`, one JSON object.
+    func workers() -> [UInt8]
+
+    /// One worker as a JSON object; nil when there is none of that id.
+    func worker(_ id: String) -> [UInt8]?
 
     /// Changes what an operator wants of a worker. False when there is none of that id.
     func tellWorker(_ id: String, _ order: WorkerOrder) -> Bool

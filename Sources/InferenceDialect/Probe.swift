@@ -143,7 +143,8 @@ extension ProbeReading {
                 if cursor.isWord(key, form.name), name == nil, cursor.peek() == UInt8(ascii: "\"") {
                     name = cursor.string().flatMap { Self.name(cursor.bytes[$0]) }
                 } else if let loaded = form.loaded, cursor.isWord(key, loaded.member) {
-                    let start = (cursor.peek(), cursor.position).1
+                    _ = cursor.peek()
+                    let start = cursor.position
                     cursor.skipValue()
                     isLoaded = says(loaded.value, cursor.bytes[start..<cursor.position])
                 } else {

@@ -14,7 +14,7 @@ import pytest
 
 from flock.patience import until
 from raw_client import RawConnection
-from scripted_worker import ANSWER, DONE, FINISH, ScriptedWorker, answer_plainly, content
+from scripted_worker import ANSWER, DONE, FINISH, Script, ScriptedWorker, answer_plainly, content
 
 CHAT = "/v1/chat/completions"
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
@@ -291,19 +291,25 @@ def test_access_line_facts(house):
     assert house.key not in text
 
 
-# Graceful stop
-
-def test_graceful_stop(stage):
-    """SIGTERM: not ready first, the running stream ends well, then exit code 0."""
+def halting_stream() -> tuple[threading.Event, Script]:
+    """A script whose streams begin and wait, and what lets them go on to their proper end."""
     go = threading.Event()
 
-    def slow(visit):
+    def script(visit):
         visit.send_stream_head()
         visit.send_chunk(content("so"))
         go.wait(20)
         visit.send_chunk(FINISH + DONE)
         visit.end_chunks()
 
+    return go, script
+
+
+# Graceful stop
+
+def test_graceful_stop(stage):
+    """SIGTERM: not ready first, the running stream ends well, then exit code 0."""
+    go, slow = halting_stream()
     worker = stage.worker(script=slow)
     replica = stage.replica([worker])
     probe = RawConnection(replica.port)
@@ -603,15 +609,7 @@ def reload_by_request(replica) -> None:
 
 @pytest.mark.parametrize("reload", [reload_by_signal, reload_by_request])
 def test_reload_adds_a_worker_and_drops_no_stream(stage, reload):
-    go = threading.Event()
-
-    def slow(visit):
-        visit.send_stream_head()
-        visit.send_chunk(content("so"))
-        go.wait(20)
-        visit.send_chunk(FINISH + DONE)
-        visit.end_chunks()
-
+    go, slow = halting_stream()
     first, second = stage.worker("first", script=slow), stage.worker("second", models=("m", "m2"))
     replica = stage.replica([first])
     with RawConnection(replica.port) as connection:
@@ -656,15 +654,7 @@ def worker_of(replica, name: str) -> dict:
 
 
 def test_a_drained_worker_finishes_and_rests_until_it_is_resumed(stage):
-    go = threading.Event()
-
-    def slow(visit):
-        visit.send_stream_head()
-        visit.send_chunk(content("so"))
-        go.wait(20)
-        visit.send_chunk(FINISH + DONE)
-        visit.end_chunks()
-
+    go, slow = halting_stream()
     first, second = stage.worker("first", script=slow), stage.worker("second")
     replica = stage.replica([first, second])
     with RawConnection(replica.port) as connection:

@@ -14,12 +14,12 @@ struct AdminRoutes: Sendable {
     static let workersPrefix = "/admin/workers/"
 
     /// `GET /admin/workers`
-    func workers() -> Response { EdgeAnswer.json(.ok, facts.workers(only: nil) ?? []) }
+    func workers() -> Response { EdgeAnswer.json(.ok, facts.workers()) }
 
     /// `GET /admin/workers/{id}`
     func worker(path: String) throws(EdgeError) -> Response {
         let id = try Self.id(path)
-        guard let page = facts.workers(only: id) else { throw .workerNotFound(id) }
+        guard let page = facts.worker(id) else { throw .workerNotFound(id) }
         return EdgeAnswer.json(.ok, page)
     }
 
@@ -30,7 +30,7 @@ struct AdminRoutes: Sendable {
             throw .notFound(.post, path)
         }
         let id = try Self.id(String(path.dropLast(order.rawValue.count + 1)))
-        guard facts.tellWorker(id, order), let page = facts.workers(only: id) else { throw .workerNotFound(id) }
+        guard facts.tellWorker(id, order), let page = facts.worker(id) else { throw .workerNotFound(id) }
         return EdgeAnswer.json(.ok, page)
     }
 
