@@ -8,6 +8,13 @@ import Testing
 
     // Source text
 
+    @Test("three quotes begin a long string only at the end of their line")
+    func quotesBetweenDelimiters() {
+        let lines = ["let a = [\"\", #\"\"\"\"#, #\"\"\"#]", "let b = 1", "let c = \"await\""]
+        let text = source(lines.joined(separator: "\n"))
+        #expect(text.lines.count == 3 && text.lines[1] == "let b = 1" && !text.code.contains("await"))
+    }
+
     @Test("comments and strings are not code, and lines keep their numbers")
     func codeOnly() {
         let text = source(

@@ -90,10 +90,17 @@ extension SourceText {
             return end < bytes.count && bytes[end] == UInt8(ascii: "\"") ? end - place : nil
         }
 
+        /// The text of a multi-line string begins on the next line: `#""""#` is two quotes between delimiters.
+        private func beginsMultiline() -> Bool {
+            guard starts("\"\"\"") else { return false }
+            let rest = bytes[(place + 3)...].prefix { $0 != UInt8(ascii: "\n") }
+            return rest.allSatisfy { $0 == UInt8(ascii: " ") }
+        }
+
         private mutating func blankString(hashes: Int) {
             let fence = String(repeating: "#", count: hashes)
             skip(hashes)
-            let quote = starts("\"\"\"") ? "\"\"\"" : "\""
+            let quote = beginsMultiline() ? "\"\"\"" : "\""
             skip(quote.utf8.count)
             let escape = "\\" + fence
             let isMultiline = quote.utf8.count == 3
