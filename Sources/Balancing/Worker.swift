@@ -30,6 +30,14 @@ package struct WorkerModel: Equatable, Sendable {
     }
 }
 
+/// Whether plain answers of a worker are asked for as streams and put together by the gateway.
+package enum PlainAssembly: String, CaseIterable, Sendable {
+    /// For kinds that compute on when the client of a plain answer has left.
+    case auto
+    case always
+    case never
+}
+
 package struct Worker: Sendable, CustomStringConvertible {
     package let id: WorkerID
     package let index: WorkerIndex
@@ -46,12 +54,14 @@ package struct Worker: Sendable, CustomStringConvertible {
     package let chip: Chip?
     package let memoryGB: Int?
     package let models: [WorkerModel]
+    package let plainAssembly: PlainAssembly
     /// Its name on rings: the same on every replica.
     package let ringKey: UInt64
 
     package init(
         id: WorkerID, index: WorkerIndex, kind: WorkerKind, host: String, port: Int, useTLS: Bool, apiKey: String?,
-        hostHeader: String, weight: Double, slots: Int, chip: Chip?, memoryGB: Int?, models: [WorkerModel]
+        hostHeader: String, weight: Double, slots: Int, chip: Chip?, memoryGB: Int?, models: [WorkerModel],
+        plainAssembly: PlainAssembly = .auto
     ) {
         self.id = id
         self.index = index
@@ -66,6 +76,7 @@ package struct Worker: Sendable, CustomStringConvertible {
         self.chip = chip
         self.memoryGB = memoryGB
         self.models = models
+        self.plainAssembly = plainAssembly
         ringKey = StableHash64.hash(id.rawValue)
     }
 
@@ -73,7 +84,8 @@ package struct Worker: Sendable, CustomStringConvertible {
     package func with(models: [WorkerModel]) -> Worker {
         Worker(
             id: id, index: index, kind: kind, host: host, port: port, useTLS: useTLS, apiKey: apiKey,
-            hostHeader: hostHeader, weight: weight, slots: slots, chip: chip, memoryGB: memoryGB, models: models)
+            hostHeader: hostHeader, weight: weight, slots: slots, chip: chip, memoryGB: memoryGB, models: models,
+            plainAssembly: plainAssembly)
     }
     /// Without the key, since a worker may end up in a log line.
     package var description: String { "\(id) (\(kind.rawValue) at \(host):\(port))" }

@@ -37,7 +37,7 @@ extension ExchangeMachine {
             case .connecting: return .connectExpired
             case .sent: return .firstByteExpired
             case .answering:
-                if !isHoldingWorker { return isStream && !isContentCommitted ? .firstByteExpired : .stallExpired }
+                if !isHoldingWorker { return isBeforeContent ? .firstByteExpired : .stallExpired }
             case .placing, .settled: break
             }
         }

@@ -23,12 +23,16 @@ package struct ExchangeMachine: Sendable {
     package let policy: ExchangePolicy
 
     var promptTokens = 0
+    /// The worker answers by events, and has told nothing yet: the clock of the first one runs.
+    var isBeforeContent: Bool { answersByEvents && !hasContent }
+    private var answersByEvents = false
+    private var hasContent = false
     /// One fresh try after a stale connection, per attempt.
     var hasRetriedFresh = false
     /// The clock of the current phase.
     var phaseDeadline: Instant
     var queueDeadline = Instant.never
-    let totalDeadline: Instant
+    package let totalDeadline: Instant
     var keepaliveAt = Instant.never
     var writeDeadline = Instant.never
     /// While we ourselves hold the worker's bytes back, its silence means nothing.
@@ -85,23 +89,39 @@ package struct ExchangeMachine: Sendable {
         phaseDeadline = now + policy.connect
     }
 
-    /// The request is written; the worker has the word.
-    package mutating func requestSent(at now: Instant) {
+    /// One part of the answer is whole; the next is asked for on the same worker, within the same attempt.
+    package mutating func startedNextPart(at now: Instant) {
+        precondition(phase == .answering, "a next part without a first")
+        phase = .connecting
+        phaseDeadline = now + policy.connect
+    }
+
+    /// The request is written; the worker has the word. `asStream`: it was asked to answer by events.
+    package mutating func requestSent(asStream: Bool, at now: Instant) {
         guard phase == .connecting else { return }
         phase = .sent
-        phaseDeadline = now + (isStream ? policy.firstByteStream : policy.firstBytePlain)
+        answersByEvents = asStream
+        hasContent = false
+        phaseDeadline = now + (asStream ? policy.firstByteStream : policy.firstBytePlain)
     }
 
     package mutating func headArrived(at now: Instant) {
         guard phase == .sent || phase == .connecting else { return }
         phase = .answering
-        if !isStream { phaseDeadline = now + policy.stall }
+        if !answersByEvents { phaseDeadline = now + policy.stall }
     }
 
     /// The worker showed that it computes: a content event, or a comment of a kind whose comments are progress.
     package mutating func workerProgressed(at now: Instant) {
         guard phase == .answering || phase == .sent else { return }
-        phaseDeadline = now + (isStream && !isContentCommitted ? policy.firstByteStream : policy.stall)
+        phaseDeadline = now + (isBeforeContent ? policy.firstByteStream : policy.stall)
+    }
+
+    /// An event with content of an answer that is put together before any of it is sent.
+    package mutating func workerEventCame(at now: Instant) {
+        guard phase == .answering else { return }
+        hasContent = true
+        phaseDeadline = now + policy.stall
     }
 
     /// Our head went out; a keepalive may follow.
@@ -114,6 +134,7 @@ package struct ExchangeMachine: Sendable {
     package mutating func contentCommitted(at now: Instant) {
         isHeadCommitted = true
         isContentCommitted = true
+        hasContent = true
         phaseDeadline = now + policy.stall
     }
 

@@ -99,7 +99,7 @@ final class RoutingTable: Sendable {
                     vocabulary: model.vocabulary, maxOutputTokens: model.maxOutputTokens,
                     parametersBillions: model.parametersBillions,
                     activeBillions: model.activeParametersBillions, bits: model.bits)
-            })
+            }, plainAssembly: node.plainAssembly)
     }
 
     private static func view(_ state: inout State) -> RoutingView {

@@ -23,6 +23,34 @@ package enum ErrorBody {
         Array("data: ".utf8) + json(message: message, type: type, param: param, code: code) + Array("\n\n".utf8)
     }
 
+    /// The last event of a stream of `/v1/messages`, whose SDK reads no other shape.
+    package static func messagesEvent(message: String, type: String) -> [UInt8] {
+        var bytes = Array("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":".utf8)
+        appendString(type == "server_error" ? "api_error" : type, to: &bytes)
+        append(#","message":"#, to: &bytes)
+        appendString(message, to: &bytes)
+        append("}}\n\n", to: &bytes)
+        return bytes
+    }
+
+    /// The HTTP status that the error object of an event names in `code` or `status`; nil when it names none.
+    package static func status(in body: [UInt8]) -> Int? {
+        body.withUnsafeBytes { bytes in
+            var status: Int?
+            var cursor = JSONCursor(bytes)
+            cursor.forEachMember { cursor, key in
+                guard cursor.isWord(key, "error"), cursor.peek() == UInt8(ascii: "{") else {
+                    return cursor.skipValue()
+                }
+                cursor.forEachMember { cursor, key in
+                    guard cursor.isWord(key, "code") || cursor.isWord(key, "status") else { return cursor.skipValue() }
+                    if let told = cursor.integer(), (400..<600).contains(told) { status = told }
+                }
+            }
+            return status
+        }
+    }
+
     /// A worker's error body in OpenAI's shape, or nil when it has that shape already.
     ///
     /// Flat `{"error":"text"}`, FastAPI's `{"detail":…}`, HTML and plain text become a message of at most
@@ -126,27 +154,5 @@ package enum ErrorBody {
     private static func appendString(_ text: String?, to bytes: inout [UInt8]) {
         guard let text else { return append("null", to: &bytes) }
         JSONString.append(text, to: &bytes)
-    }
-}
-
-/// A string as JSON writes it.
-enum JSONString {
-    static func append(_ text: String, to bytes: inout [UInt8]) {
-        let digits: StaticString = "0123456789abcdef"
-        bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                bytes.append(UInt8(ascii: "\\"))
-                bytes.append(byte)
-            case 0x0a: bytes.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "n")])
-            case 0..<0x20:
-                bytes.append(contentsOf: "\\u00".utf8)
-                bytes.append(digits.utf8Start[Int(byte >> 4)])
-                bytes.append(digits.utf8Start[Int(byte & 15)])
-            default: bytes.append(byte)
-            }
-        }
-        bytes.append(UInt8(ascii: "\""))
     }
 }

@@ -38,8 +38,17 @@ package struct EventStreamCutter: Sendable {
     }
 
     package private(set) var facts = StreamFacts()
+    /// Put together from the events, where a plain answer is made of them.
+    package private(set) var assembly: AnswerAssembly?
+
+    /// The assembly with what it has so far, for the next stream of the same answer.
+    package mutating func takeAssembly() -> AnswerAssembly? {
+        defer { assembly = nil }
+        return assembly
+    }
 
     private let route: InferenceRoute
+    private let counting: UsageCounting
     private let commentProgress: Bool
     /// The beginning of a frame that the last chunk did not end.
     private var pending: [UInt8] = []
@@ -51,9 +60,14 @@ package struct EventStreamCutter: Sendable {
     private var frameHasBytes = false
     private var promptDone = -1
 
-    package init(route: InferenceRoute, commentProgress: Bool) {
+    package init(
+        route: InferenceRoute, commentProgress: Bool, counting: UsageCounting = .lastWins,
+        assembly: AnswerAssembly? = nil
+    ) {
         self.route = route
         self.commentProgress = commentProgress
+        self.counting = counting
+        self.assembly = assembly
     }
 
     /// Whether the bytes so far end with a whole frame.
@@ -121,6 +135,7 @@ package struct EventStreamCutter: Sendable {
             pending = []
             facts.events += 1
             facts.contentEvents += 1
+            assembly?.lostEvent()
             return .oversized
         }
         if pending.isEmpty { return judge(rest) }
@@ -135,7 +150,9 @@ package struct EventStreamCutter: Sendable {
     }
 
     private mutating func judge(_ frame: UnsafeRawBufferPointer) -> Kind {
-        let reading = FrameReading(frame, route: route)
+        let fields = EventFields(frame)
+        let reading = FrameReading(fields, route: route)
+        if assembly != nil, fields.hasData { fields.withData { assembly!.feed($0) } }
         switch reading.kind {
         case .comment:
             guard commentProgress, let done = reading.promptDone, done > promptDone else {
@@ -151,13 +168,7 @@ package struct EventStreamCutter: Sendable {
         default: break
         }
         if reading.kind != .done { facts.events += 1 }
-        if let usage = reading.usage {
-            // A later count may leave out the prompt, which cannot have changed.
-            let known = usage.prompt == 0 ? facts.usage : nil
-            facts.usage = TokenUsage(
-                prompt: known?.prompt ?? usage.prompt, completion: usage.completion,
-                cached: known?.cached ?? usage.cached)
-        }
+        if let usage = reading.usage { facts.count(usage, counting) }
         facts.choicesSeen |= reading.choicesSeen
         facts.choicesFinished |= reading.choicesFinished
         return reading.kind
@@ -169,8 +180,10 @@ package struct StreamFacts: Equatable, Sendable {
     /// Events with data, `[DONE]` aside.
     package internal(set) var events = 0
     package internal(set) var contentEvents = 0
-    /// The latest count: some servers send it more than once.
+    /// What the counts that came say together.
     package internal(set) var usage: TokenUsage?
+    private var promptsCounted = 0
+    private var cachedCounted = 0
     package internal(set) var doneSeen = false
     package internal(set) var errorSeen = false
     /// The first error event's data, at most `EventStreamCutter.errorBytesMax`.
@@ -179,6 +192,31 @@ package struct StreamFacts: Equatable, Sendable {
     var choicesSeen: UInt128 = 0
     var choicesFinished: UInt128 = 0
 
+    mutating func count(_ told: TokenUsage, _ counting: UsageCounting) {
+        switch counting {
+        case .lastWins:
+            // A later count may leave out the prompt, which cannot have changed.
+            let known = told.prompt == 0 ? usage : nil
+            usage = TokenUsage(
+                prompt: known?.prompt ?? told.prompt, completion: told.completion, cached: known?.cached ?? told.cached)
+        case .perChoice(let choicesPerPrompt):
+            promptsCounted += told.prompt
+            cachedCounted += told.cached
+            usage = TokenUsage(
+                prompt: max(told.prompt, promptsCounted / choicesPerPrompt),
+                completion: (usage?.completion ?? 0) + told.completion,
+                cached: max(told.cached, cachedCounted / choicesPerPrompt))
+        }
+    }
+
     /// At least one choice spoke, and each that spoke gave its reason to stop.
     package var isComplete: Bool { choicesSeen != 0 && choicesSeen & ~choicesFinished == 0 }
+}
+
+/// How a stream's counts of tokens make one.
+package enum UsageCounting: Equatable, Sendable {
+    /// Sent once, or again with the same numbers.
+    case lastWins
+    /// One count for each choice, each with the whole of its prompt.
+    case perChoice(choicesPerPrompt: Int)
 }

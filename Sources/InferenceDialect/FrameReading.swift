@@ -12,66 +12,13 @@ struct FrameReading {
     private var hasRole = false
     private var hasFinish = false
 
-    init(_ frame: UnsafeRawBufferPointer, route: InferenceRoute) {
-        var data = 0..<0
-        var dataLines = 0
-        var joined: [UInt8] = []
-        var saysError = false
-        var told: Range<Int>?
-        var start = Self.withoutMark(frame)
-        while start < frame.count {
-            let end = ByteSearch.first(of: 0x0a, or: 0x0d, in: frame, from: start)
-            let line = start..<end
-            start = end + (end + 1 < frame.count && frame[end] == 0x0d && frame[end + 1] == 0x0a ? 2 : 1)
-            guard !line.isEmpty else { continue }
-            if frame[line.lowerBound] == UInt8(ascii: ":") {
-                let comment = UnsafeRawBufferPointer(rebasing: frame[line])
-                if case .advanced(let done, _) = PromptProgress(comment: comment) { promptDone = done }
-            } else if let value = Self.value(of: "data", frame, line) {
-                dataLines += 1
-                if dataLines == 1 {
-                    data = value
-                } else {
-                    if dataLines == 2 { joined.append(contentsOf: frame[data]) }
-                    joined.append(0x0a)
-                    joined.append(contentsOf: frame[value])
-                }
-            } else if let value = Self.value(of: "event", frame, line) {
-                saysError = JSONCursor(frame).isWord(value, "error")
-            } else if let value = Self.value(of: "error", frame, line), !value.isEmpty {
-                // Older builds of llama-server write the error as a field of that name. The standard would drop it.
-                told = value
-            }
-        }
-        guard dataLines > 0 else {
-            if let told { fail(UnsafeRawBufferPointer(rebasing: frame[told])) }
+    init(_ fields: EventFields, route: InferenceRoute) {
+        promptDone = fields.promptDone
+        guard fields.hasData else {
+            if let told = fields.toldError { fail(told) }
             return
         }
-        if dataLines == 1 {
-            read(UnsafeRawBufferPointer(rebasing: frame[data]), route, saysError)
-        } else {
-            joined.withUnsafeBytes { read($0, route, saysError) }
-        }
-    }
-
-    /// A byte order mark may stand before the first line.
-    private static func withoutMark(_ frame: UnsafeRawBufferPointer) -> Int {
-        frame.count >= 3 && frame[0] == 0xef && frame[1] == 0xbb && frame[2] == 0xbf ? 3 : 0
-    }
-
-    /// What stands behind `name:` and at most one space; nil for another field.
-    private static func value(of name: StaticString, _ frame: UnsafeRawBufferPointer, _ line: Range<Int>) -> Range<Int>?
-    {
-        let length = name.utf8CodeUnitCount
-        guard line.count >= length else { return nil }
-        for offset in 0..<length where frame[line.lowerBound + offset] != name.utf8Start[offset] { return nil }
-        var from = line.lowerBound + length
-        // A field's name alone is a field with an empty value.
-        guard from < line.upperBound else { return from..<from }
-        guard frame[from] == UInt8(ascii: ":") else { return nil }
-        from += 1
-        if from < line.upperBound, frame[from] == 0x20 { from += 1 }
-        return from..<line.upperBound
+        fields.withData { read($0, route, fields.saysError) }
     }
 
     // MARK: The event
@@ -227,9 +174,15 @@ struct FrameReading {
     }
 
     /// Streams of other routes have typed events; which of them a client would miss is not known here, so each counts.
+    /// The last event of a message or a response is its finish.
     private mutating func readTyped(_ cursor: inout JSONCursor) {
         kind = .content
         readMembers(&cursor, isInside: false)
+    }
+
+    private static func endsAnswer(_ type: Range<Int>, _ cursor: JSONCursor) -> Bool {
+        cursor.isWord(type, "message_stop") || cursor.isWord(type, "response.completed")
+            || cursor.isWord(type, "response.incomplete") || cursor.isWord(type, "response.failed")
     }
 
     private mutating func readMembers(_ cursor: inout JSONCursor, isInside: Bool) {
@@ -240,7 +193,12 @@ struct FrameReading {
             guard let key = cursor.key() else { return }
             if cursor.isWord(key, "error"), cursor.peek() != UInt8(ascii: "n") { kind = .error }
             if cursor.isWord(key, "type"), cursor.peek() == UInt8(ascii: "\"") {
-                if let word = cursor.string(), cursor.isWord(word, "error") { kind = .error }
+                guard let word = cursor.string() else { return }
+                if cursor.isWord(word, "error") { kind = .error }
+                if !isInside, Self.endsAnswer(word, cursor) {
+                    choicesSeen = 1
+                    choicesFinished = 1
+                }
             } else if !isInside, cursor.isWord(key, "response") || cursor.isWord(key, "message"),
                 cursor.peek() == UInt8(ascii: "{")
             {

@@ -39,7 +39,8 @@ struct JSONCursor {
             isBroken = true
             return false
         }
-        return !isBroken && position < bytes.count
+        if position >= bytes.count { isBroken = true }
+        return !isBroken
     }
 
     /// A key and its colon; the range is what stands between the quotes, escapes as they are.
@@ -125,6 +126,41 @@ struct JSONCursor {
                 if position == start { isBroken = true }
             }
         } while depth > 0 && !isBroken
+    }
+
+    /// Passes over one value and says where it stands.
+    mutating func value() -> Range<Int> {
+        _ = peek()
+        let start = position
+        skipValue()
+        return start..<max(start, position)
+    }
+
+    /// Walks the object at the cursor: `body` is called before each value and passes it.
+    mutating func forEachMember(_ body: (inout JSONCursor, Range<Int>) -> Void) {
+        guard take(UInt8(ascii: "{")) else {
+            isBroken = true
+            return
+        }
+        var isFirst = true
+        while another(before: UInt8(ascii: "}"), isFirst: isFirst) {
+            isFirst = false
+            guard let key = key() else { return }
+            body(&self, key)
+        }
+    }
+
+    /// Walks the array at the cursor: `body` is called before each element and passes it.
+    mutating func forEachElement(_ body: (inout JSONCursor) -> Void) {
+        guard take(UInt8(ascii: "[")) else {
+            isBroken = true
+            return
+        }
+        var isFirst = true
+        while another(before: UInt8(ascii: "]"), isFirst: isFirst) {
+            isFirst = false
+            body(&self)
+        }
     }
 
     /// Whether the text at `range` is `word`.

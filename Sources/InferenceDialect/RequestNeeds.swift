@@ -29,4 +29,10 @@ package struct RequestNeeds: OptionSet, Hashable, Sendable {
     /// `chat_template_kwargs` other than the usual switches for thinking.
     package static let templateArguments = RequestNeeds(rawValue: 1 << 14)
     package static let repetitionPenalty = RequestNeeds(rawValue: 1 << 15)
+    /// `logprobs` of a text completion, as a number.
+    package static let countedLogprobs = RequestNeeds(rawValue: 1 << 17)
+    /// `top_logprobs` of more than eleven.
+    package static let manyTopLogprobs = RequestNeeds(rawValue: 1 << 18)
+    /// `logprobs` in a stream.
+    package static let streamedLogprobs = RequestNeeds(rawValue: 1 << 16)
 }

@@ -39,11 +39,10 @@ extension RequestScan {
         case .prompt:
             if kind == .string {
                 notePrompt()
-                if frame.count == 1 {
-                    firstPrompt = scalarStart..<end
-                } else {
-                    found.needs.insert(.listPrompt)
+                if found.promptRanges.count <= WorkerDialect.promptsOneByOneMax {
+                    found.promptRanges.append(scalarStart..<end)
                 }
+                if frame.count > 1 { found.needs.insert(.listPrompt) }
             } else {
                 try checkPromptID()
             }
@@ -73,6 +72,10 @@ extension RequestScan {
         if kind == .null {
             if member == .streamOptions { found.streamOptionsRange = scalarStart..<end }
             if member == .maxTokens { found.maxTokensNull = scalarStart..<end }
+            if member == .stream {
+                found.streamRange = scalarStart..<end
+                found.streamIsNull = true
+            }
             found.nulls.ends(at: end, isUnwanted: member.mayNotBeNull)
             return
         }
@@ -85,7 +88,9 @@ extension RequestScan {
             found.model = captured.text
             found.modelRange = scalarStart..<end
         case .user: found.user = captured.text
-        case .stream: found.stream = literalIsTrue
+        case .stream:
+            found.stream = literalIsTrue
+            found.streamRange = scalarStart..<end
         case .prompt, .input: notePrompt()
         case .maxTokens, .maxCompletionTokens, .maxOutputTokens:
             let least: Int64 = route == .completions ? 0 : 1
@@ -117,12 +122,14 @@ extension RequestScan {
         case .logprobs:
             if kind == .number {
                 _ = try integer("logprobs", in: 0...20)
-                found.needs.insert(.logprobs)
+                found.needs.insert([.logprobs, .countedLogprobs])
             } else if literalIsTrue {
                 found.needs.insert(.logprobs)
             }
         case .topLogprobs:
-            if try integer("top_logprobs", in: 0...20) > 0 { found.needs.insert(.logprobs) }
+            let places = try integer("top_logprobs", in: 0...20)
+            if places > 0 { found.needs.insert(.logprobs) }
+            if places > 11 { found.needs.insert(.manyTopLogprobs) }
         case .toolChoice:
             if captured.says("required") {
                 found.needs.insert(.requiredTool)
@@ -151,9 +158,10 @@ extension RequestScan {
         case .prompt:
             guard frame.count > 0 else { throw .value(rootMember.name, "the array is empty") }
             if frame.word != .strings { found.needs.insert(.tokenPrompt) }
-            if frame.word == .strings, frame.count == 1, let firstPrompt {
+            found.promptListRange = frame.start..<end
+            if frame.word == .strings, frame.count == 1, let only = found.promptRanges.first {
                 found.promptBrackets = ScannedRequest.Brackets(
-                    opening: frame.start..<firstPrompt.lowerBound, closing: firstPrompt.upperBound..<end)
+                    opening: frame.start..<only.lowerBound, closing: only.upperBound..<end)
             }
             if frame.word == .lists { found.needs.insert(.listPrompt) }
             // A token id is about four bytes of text.

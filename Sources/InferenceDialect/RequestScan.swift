@@ -82,8 +82,6 @@ package struct RequestScan: Sendable {
     var hashFrom = 0
     /// The key at hand of the outermost object, with its quotes.
     var rootKey = 0..<0
-    /// The first string of a list of prompts.
-    var firstPrompt: Range<Int>?
 
     package init(route: InferenceRoute) {
         self.route = route
@@ -133,6 +131,7 @@ package struct RequestScan: Sendable {
         found.generates = route == .chatCompletions || route == .completions
         try checkPresence()
         if case .other = route { found.promptBytes = base }
+        if found.stream, found.needs.contains(.logprobs) { found.needs.insert(.streamedLogprobs) }
         prefix.update(found.model ?? "")
         found.prefixFingerprint = prefix.digest()
         return found

@@ -10,6 +10,9 @@ package struct ScannedRequest: Equatable, Sendable {
     package internal(set) var modelRange: Range<Int>?
 
     package internal(set) var stream = false
+    /// The value of `stream`.
+    package internal(set) var streamRange: Range<Int>?
+    package internal(set) var streamIsNull = false
     package internal(set) var includeUsage: Bool?
     package internal(set) var includeUsageRange: Range<Int>?
     /// The value of `stream_options`, its braces included.
@@ -45,6 +48,10 @@ package struct ScannedRequest: Equatable, Sendable {
     package internal(set) var topKRange: Range<Int>?
     package internal(set) var seed: Int64?
     package internal(set) var seedRange: Range<Int>?
+    /// A list of prompts, its brackets included.
+    package internal(set) var promptListRange: Range<Int>?
+    /// The prompts of a list that are strings, their quotes included; at most one more than may be asked one by one.
+    package internal(set) var promptRanges: [Range<Int>] = []
     /// The brackets around a prompt that is a list of one string, with the white space inside them.
     package internal(set) var promptBrackets: Brackets?
     /// The largest token id in `logit_bias`.

@@ -9,7 +9,8 @@ extension WorkerDialect {
         traits: WorkerTraits(
             poolsConnections: false, idleSecondsMax: 0, requestsPerConnectionMax: 1, connectBacklog: 5,
             defaultSlots: 4, commentsAreProgress: true, canary: .token,
-            diesOfUnknownTokens: true,
+            diesOfUnknownTokens: true, noticesLostPlainClients: false, streamsLogprobs: false,
+            takesOnePromptAtATime: true,
             repairs: [.removesNulls, .clampsTopK, .foldsSeed, .unwrapsPrompt, .setsCeiling]),
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
@@ -37,7 +38,6 @@ extension WorkerDialect {
             }
             // Each of these kills its generation thread, or is refused with a 404 that looks like a missing model.
             if needs.contains(.emptyPrompt) { return .no("mlx_lm takes no empty prompt") }
-            if needs.contains(.listPrompt) { return .no("mlx_lm takes one prompt at a time") }
             if needs.contains(.tokenPrompt) { return .no("mlx_lm takes no prompt of token ids") }
             // It would fetch them itself, from inside the network it stands in.
             if needs.contains(.remoteImages) { return .no("mlx_lm gets images as data URLs only") }
@@ -49,11 +49,15 @@ extension WorkerDialect {
                 return .no(
                     "mlx_lm takes enable_thinking, thinking and reasoning_effort in chat_template_kwargs, no more")
             }
+            if needs.contains(.countedLogprobs) { return .no("mlx_lm takes logprobs as true or false") }
+            if needs.contains(.manyTopLogprobs) { return .no("mlx_lm takes top_logprobs up to 11") }
             if needs.contains(.zeroCeiling) { return .no("mlx_lm cannot answer with no token") }
             var ignored: [String] = []
             if needs.contains(.manyChoices) { ignored.append("n") }
             if needs.contains(.structuredOutput) { ignored.append("response_format") }
             if needs.contains(.requiredTool) { ignored.append("tool_choice") }
+            // Its plain answers have them, its streams never.
+            if needs.contains(.streamedLogprobs) { ignored.append("logprobs") }
             return ignored.isEmpty ? .yes : .ignores(ignored)
         },
         judging: { answer in

@@ -18,8 +18,21 @@ package struct WorkerDialect: Sendable {
 
     package func read(_ reply: ProbeReply) -> ProbeReading { reading(reply) }
 
+    /// Prompts of one request that are asked one after another where a worker takes one at a time.
+    package static let promptsOneByOneMax = 16
+
     /// Whether the kind has the route and can do what a request needs, with a model of this vocabulary.
     package func fit(_ request: ScannedRequest, _ route: InferenceRoute, vocabulary: Int?) -> Fit {
+        if traits.takesOnePromptAtATime, request.needs.contains(.listPrompt), !request.needs.contains(.tokenPrompt) {
+            guard request.promptRanges.count <= Self.promptsOneByOneMax else {
+                return .no("\(kind) takes one prompt at a time, and at most \(Self.promptsOneByOneMax) one by one")
+            }
+            var single = request
+            single.needs.remove(.listPrompt)
+            // It can, and whoever takes them all at once is quicker.
+            let fit = fit(single, route, vocabulary: vocabulary)
+            return fit == .yes ? .ignores([]) : fit
+        }
         let fit = fit(request.needs, route)
         if case .no = fit { return fit }
         guard traits.diesOfUnknownTokens, let largest = request.largestBias else { return fit }
@@ -34,16 +47,34 @@ package struct WorkerDialect: Sendable {
     /// Whose fault an answer outside 2xx is.
     package func classify(_ answer: AnswerStart) -> Verdict { judging(answer) }
 
-    /// The edits that a request needs to be this worker's: its name for the model, and usage on a stream whose client did
-    /// not ask for it.
-    package func prepare(_ scan: ScannedRequest, _ model: ModelOnWorker, askUsage: Bool) -> SpliceList {
+    /// The edits that a request needs to be this worker's: its name for the model, usage on a stream whose client did not
+    /// ask for it, and for `makesStream` a stream although the client wants a plain answer. `promptPosition`: which prompt of
+    /// a list is asked alone.
+    package func prepare(
+        _ scan: ScannedRequest, _ model: ModelOnWorker, askUsage: Bool, makesStream: Bool = false,
+        promptPosition: Int? = nil
+    ) -> SpliceList {
         var splices = SpliceList()
         if let range = scan.modelRange, scan.model != model.upstreamName {
             var name: [UInt8] = []
             JSONString.append(model.upstreamName, to: &name)
             splices.replace(range, with: name)
         }
-        if askUsage, scan.stream, scan.includeUsage != true { Self.askForUsage(scan, &splices) }
+        if askUsage, scan.stream || makesStream, scan.includeUsage != true { Self.askForUsage(scan, &splices) }
+        if makesStream, !scan.stream {
+            // A null that goes anyway is not written over.
+            if let range = scan.streamRange, !(scan.streamIsNull && traits.repairs.contains(.removesNulls)) {
+                splices.replace(range, with: Array("true".utf8))
+            } else {
+                let member = scan.objectIsEmpty ? #""stream":true"# : #""stream":true,"#
+                splices.insert(Array(member.utf8), at: scan.objectStart)
+            }
+        }
+        if let promptPosition, let list = scan.promptListRange {
+            let prompt = scan.promptRanges[promptPosition]
+            splices.replace(list.lowerBound..<prompt.lowerBound, with: [])
+            splices.replace(prompt.upperBound..<list.upperBound, with: [])
+        }
         if !traits.repairs.isEmpty { repair(scan, model, &splices) }
         return splices
     }

@@ -17,6 +17,15 @@ package struct WorkerTraits: Equatable, Sendable {
     package var wantsLocalHost = false
     /// Whether a token id past the model's vocabulary ends the process: `logit_bias` then needs a known vocabulary.
     package var diesOfUnknownTokens: Bool
+    /// Whether it stops when the client of a plain answer leaves. One that goes on is asked for a stream instead, which it
+    /// does stop, and the answer is put together here.
+    package var noticesLostPlainClients = true
+    /// Whether what a plain answer says of probabilities comes in a stream too.
+    package var streamsLogprobs = true
+    /// Whether a list of prompts has to be asked prompt by prompt.
+    package var takesOnePromptAtATime = false
+    /// Whether a stream tells its usage choice by choice.
+    package var countsUsagePerChoice = false
     /// What has to be written otherwise for this kind.
     package var repairs: RequestRepairs
 }

@@ -37,6 +37,24 @@ package final class WorkerBoard: Sendable {
     /// Slots taken by this replica now.
     package func running(_ worker: WorkerIndex) -> Int { self[worker].running.load(ordering: .relaxed) }
 
+    // MARK: Orphans
+
+    /// Exchanges of a worker that will compute on if their client leaves.
+    package static let orphansMax = 1
+
+    /// A place for one more exchange whose answer goes on without a client.
+    package func tryTakeOrphanPlace(_ worker: WorkerIndex) -> Bool {
+        Self.tryRaise(self[worker].orphans, Self.orphansMax)
+    }
+
+    package func releaseOrphanPlace(_ worker: WorkerIndex) {
+        Self.lower(self[worker].orphans, "place for an orphan", worker)
+    }
+
+    package func hasOrphanPlace(_ worker: WorkerIndex) -> Bool {
+        self[worker].orphans.load(ordering: .relaxed) < Self.orphansMax
+    }
+
     // MARK: Dials
 
     /// A dial may begin if fewer than `cap` are under way.
@@ -164,6 +182,7 @@ private final class Cell: Sendable {
     }
 
     let running = Atomic<Int>(0)
+    let orphans = Atomic<Int>(0)
     let connecting = Atomic<Int>(0)
     let prompt = Atomic<Int>(0)
     let output = Atomic<Int>(0)

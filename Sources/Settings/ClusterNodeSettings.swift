@@ -26,6 +26,7 @@ package struct ClusterNodeSettings: Equatable, Sendable {
     package let tlsCA: String
     /// Nil: `host:port`.
     package let hostHeader: String?
+    package let plainAssembly: PlainAssembly
     /// Where the entry begins, for faults found later.
     let place: SettingsPlace
 
@@ -34,6 +35,7 @@ package struct ClusterNodeSettings: Equatable, Sendable {
             && left.models == right.models && left.weight == right.weight
             && left.maxConcurrency == right.maxConcurrency && left.specs == right.specs && left.apiKey == right.apiKey
             && left.tls == right.tls && left.tlsCA == right.tlsCA && left.hostHeader == right.hostHeader
+            && left.plainAssembly == right.plainAssembly
     }
 
     static func list(_ root: inout SectionReader) -> [ClusterNodeSettings] {
@@ -113,18 +115,19 @@ package struct ClusterNodeSettings: Equatable, Sendable {
         }
         let apiKey = Self.apiKey(&section)
         let hostHeader = section.text("host_header", rule: .optionalHostHeader)
+        let plainAssembly = section.choice("assemble_plain_answers", default: PlainAssembly.auto)
         section.finish()
         guard let host, let port else { return nil }
         return ClusterNodeSettings(
             nodeID: id, host: host, port: port, kind: kind, models: models, weight: weight,
             maxConcurrency: maxConcurrency, specs: specs, apiKey: apiKey, tls: tls, tlsCA: tlsCA,
-            hostHeader: hostHeader, place: place)
+            hostHeader: hostHeader, plainAssembly: plainAssembly, place: place)
     }
 
     private init(
         nodeID: String, host: String, port: Int, kind: WorkerKind, models: [NodeModelSettings], weight: Double,
         maxConcurrency: Int?, specs: Specs, apiKey: Redacted<String>?, tls: Bool, tlsCA: String, hostHeader: String?,
-        place: SettingsPlace
+        plainAssembly: PlainAssembly, place: SettingsPlace
     ) {
         self.nodeID = nodeID
         self.host = host
@@ -138,6 +141,7 @@ package struct ClusterNodeSettings: Equatable, Sendable {
         self.tls = tls
         self.tlsCA = tlsCA
         self.hostHeader = hostHeader
+        self.plainAssembly = plainAssembly
         self.place = place
     }
 

@@ -34,5 +34,11 @@ struct ClientError {
     }
 
     var body: [UInt8] { ErrorBody.json(message: message, type: type, param: param, code: code) }
-    var event: [UInt8] { ErrorBody.event(message: message, type: type, param: param, code: code) }
+
+    /// The same as the last event of a stream.
+    func event(for route: InferenceRoute) -> [UInt8] {
+        route == .other("messages")
+            ? ErrorBody.messagesEvent(message: message, type: type)
+            : ErrorBody.event(message: message, type: type, param: param, code: code)
+    }
 }

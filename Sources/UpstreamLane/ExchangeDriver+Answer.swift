@@ -84,10 +84,7 @@ extension ExchangeDriver {
                 passFrom = frame.end
             case .error:
                 stream!.sawErrorEvent = true
-                if !machine.isContentCommitted {
-                    let body = stream!.cutter.facts.errorBody
-                    return attemptFailed(.errorEvent, "an error event before any content", body: body)
-                }
+                if !machine.isContentCommitted { return errorEventCame() }
             case .done where !machine.isContentCommitted && !stream!.isProven:
                 return attemptFailed(.closedEarly, "[DONE] before any content")
             case .done where machine.isContentCommitted && !stream!.isProven && !stream!.sawErrorEvent:
@@ -186,6 +183,7 @@ extension ExchangeDriver {
 
     func streamEnded() {
         guard stream != nil else { return }
+        if answer == .assembled { return assembledEnded() }
         loop.frames.removeAll(keepingCapacity: true)
         stream!.cutter.finish(into: &loop.frames)
         if !loop.frames.isEmpty || stream!.carryBytes > 0 { lastFrame(loop.frames) }
@@ -206,7 +204,7 @@ extension ExchangeDriver {
             return attemptFailed(.truncated, "the stream ended without a finish")
         }
         if current.isInsideFrame { send(ByteBuffer(string: "\n\n")) }
-        if current.provesEnd, !current.cutter.facts.doneSeen { send(ByteBuffer(string: "data: [DONE]\n\n")) }
+        if current.saysDone, !current.cutter.facts.doneSeen { send(ByteBuffer(string: "data: [DONE]\n\n")) }
         finishAttempt(.answered)
         finishAnswer(.answered)
     }
@@ -218,7 +216,7 @@ extension ExchangeDriver {
         case .usage where stream!.hidesUsage: dropCarry()
         case .error where !machine.isContentCommitted:
             stream!.sawErrorEvent = true
-            attemptFailed(.errorEvent, "an error event before any content", body: stream!.cutter.facts.errorBody)
+            errorEventCame()
         case .comment, .role, .null: if !machine.isContentCommitted { dropCarry() }
         case .done where !stream!.isProven: break
         case .error: stream!.sawErrorEvent = true
@@ -236,7 +234,7 @@ extension ExchangeDriver {
         let told = AttemptFailure(
             outcome: .truncated, detail: "the stream ended without a finish",
             workerID: placement?.worker.id.rawValue ?? "")
-        send(ByteBuffer(bytes: clientError(for: told).event))
+        send(ByteBuffer(bytes: clientError(for: told).event(for: route)))
     }
 
     // MARK: While the client waits

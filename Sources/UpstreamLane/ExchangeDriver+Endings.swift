@@ -37,6 +37,8 @@ extension ExchangeDriver {
             loop.tallyRetry()
             answer = .none
             stream = nil
+            firstEventAt = .never
+            lastEventAt = .never
             place(at: now)
         default: conclude(failure)
         }
@@ -58,6 +60,7 @@ extension ExchangeDriver {
     func finishAttempt(_ outcome: AttemptOutcome) {
         dropTicket()
         dropConnection()
+        series = nil
         guard var placed = placement else { return }
         placement = nil
         let now = loop.now()
@@ -90,9 +93,7 @@ extension ExchangeDriver {
         }
         loop.tallyAttempt(worker: placed.worker.index, outcome)
         lastWorkerID = placed.worker.id.rawValue
-        board.releaseSlot(placed.worker.index)
-        board.tellIfDrained(placed.worker.index, at: now)
-        loop.wakeWaiters(for: placed.worker, in: view)
+        loop.freeSlot(of: placed, in: view, at: now)
     }
 
     // MARK: The last word
@@ -152,7 +153,7 @@ extension ExchangeDriver {
             return
         }
         if stream?.isInsideFrame == true { client?.sendBody(ByteBuffer(string: "\n\n")) }
-        client?.sendBody(ByteBuffer(bytes: error.event))
+        client?.sendBody(ByteBuffer(bytes: error.event(for: route)))
         let began = machine.isContentCommitted
         settle(began && error.outcome != .drained ? .truncated : error.outcome)
         client?.sendEnd()

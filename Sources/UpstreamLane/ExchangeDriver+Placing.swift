@@ -25,18 +25,22 @@ extension ExchangeDriver {
                     taken.append(position)
                     continue
                 }
-                switch loop.shared.board.breakerAllows(
+                let plainAnswer = plainAnswerForm(of: worker, scanned)
+                guard plainAnswer != .orphaned || loop.shared.board.tryTakeOrphanPlace(worker.index) else {
+                    loop.shared.board.releaseSlot(worker.index)
+                    taken.append(position)
+                    continue
+                }
+                let admission = loop.shared.board.breakerAllows(
                     worker.index, model: view.models[modelPosition].index, at: now)
-                {
-                case .refused:
+                guard admission != .refused else {
                     // Another loop took the permit. The slot was held for this look only, so nobody is woken for it.
+                    if plainAnswer == .orphaned { loop.shared.board.releaseOrphanPlace(worker.index) }
                     loop.shared.board.releaseSlot(worker.index)
                     shut.append(position)
                     continue
-                case .closed: start(position, worker, ignored, scanned, isBreakerProbe: false, at: now)
-                case .probe: start(position, worker, ignored, scanned, isBreakerProbe: true, at: now)
                 }
-                return
+                return start(position, worker, ignored, plainAnswer, isBreakerProbe: admission == .probe, at: now)
             case .full: return enterQueue(at: now)
             case .none(let reason): return concludeWithoutCandidate(reason)
             }
@@ -117,7 +121,10 @@ extension ExchangeDriver {
             // A breaker that is open is no reason to wait: it may stay open for longer than any queue.
             if shut.contains(position) || board.breakerRefuses(worker.index, model: model.index, at: now) { continue }
             let running = board.running(worker.index)
-            if running >= worker.slots || taken.contains(position) {
+            let hasRoom =
+                running < worker.slots
+                && (board.hasOrphanPlace(worker.index) || plainAnswerForm(of: worker, scanned) != .orphaned)
+            if !hasRoom || taken.contains(position) {
                 isFull = true
                 continue
             }
@@ -164,9 +171,10 @@ extension ExchangeDriver {
     }
 
     private func start(
-        _ position: Int, _ worker: Worker, _ ignored: [String], _ scanned: ScannedRequest, isBreakerProbe: Bool,
+        _ position: Int, _ worker: Worker, _ ignored: [String], _ plainAnswer: PlainAnswerForm, isBreakerProbe: Bool,
         at now: Instant
     ) {
+        guard let scanned else { return }
         leaveQueue(at: now)
         ignoredParameters = ignored
         triedPositions.append(position)
@@ -177,9 +185,26 @@ extension ExchangeDriver {
         placement = PlacedWorker(
             position: position, worker: worker, dialect: loop.dialect(of: worker.kind),
             upstreamName: entry.placements[position].upstreamName, isBreakerProbe: isBreakerProbe,
-            promptTokens: prompt, outputTokens: output, since: now)
+            plainAnswer: plainAnswer, promptTokens: prompt, outputTokens: output, since: now)
+        let takesOne = loop.dialect(of: worker.kind).traits.takesOnePromptAtATime
+        series = takesOne && scanned.needs.contains(.listPrompt) ? PromptSeries() : nil
         machine.attemptStarted(at: now)
         connect(at: now)
+    }
+
+    /// How a worker is asked for an answer whose client wants no stream. A stream is never more than a stream.
+    private func plainAnswerForm(of worker: Worker, _ scanned: ScannedRequest) -> PlainAnswerForm {
+        let traits = loop.dialect(of: worker.kind).traits
+        guard !scanned.stream, AnswerAssembly.serves(route) else { return .plain }
+        switch worker.plainAssembly {
+        case .never: return .plain
+        case .auto: if traits.noticesLostPlainClients { return .plain }
+        case .always: break
+        }
+        if scanned.needs.contains(.logprobs), !traits.streamsLogprobs {
+            return traits.noticesLostPlainClients ? .plain : .orphaned
+        }
+        return .assembled
     }
 
     // MARK: The queue

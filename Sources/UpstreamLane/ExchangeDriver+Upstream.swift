@@ -38,13 +38,16 @@ extension ExchangeDriver: UpstreamUser {
     private func sendRequest(at now: Instant) {
         guard let placement, let connection, let scanned else { return }
         // Usage is asked for on every stream, so that it can be accounted for; the extra chunk stays ours.
-        let asksUsage = scanned.stream && (route == .chatCompletions || route == .completions)
+        let assembles = placement.plainAnswer == .assembled || series != nil
+        let asksUsage = (scanned.stream || assembles) && (route == .chatCompletions || route == .completions)
         let entry = view.models[modelPosition]
         let known = entry.placements[placement.position]
         let model = ModelOnWorker(
             name: entry.name, upstreamName: placement.upstreamName, contextTokens: known.contextTokens,
             vocabulary: known.vocabulary, maxOutputTokens: known.maxOutputTokens)
-        let splices = placement.dialect.prepare(scanned, model, askUsage: asksUsage)
+        let splices = placement.dialect.prepare(
+            scanned, model, askUsage: asksUsage, makesStream: assembles,
+            promptPosition: series?.position)
         let pieces = splices.isEmpty ? body : spliced(splices)
         let length = splices.isEmpty ? bodyBytes : splices.outputBytes(bodyBytes: bodyBytes)
         let requestHead = loop.requestHead(
@@ -54,7 +57,7 @@ extension ExchangeDriver: UpstreamUser {
             sentAt = now
             loop.noteOverhead(seconds: now.seconds(since: admittedAt) - Double(queuedNanoseconds) / 1e9)
         }
-        machine.requestSent(at: now)
+        machine.requestSent(asStream: scanned.stream || assembles, at: now)
         answer = .none
         answerHead = nil
         stream = nil
@@ -100,11 +103,11 @@ extension ExchangeDriver: UpstreamUser {
         if head.status >= 300 || head.status < 200 {
             answer = .error
             errorBytes.clear()
-        } else if scanned?.stream == true, head.contentType == .eventStream, !head.isEncoded {
-            answer = .stream
-            stream = StreamState(
-                route: route, dialect: placement?.dialect ?? .openAI,
-                hidesUsage: (route == .chatCompletions || route == .completions) && scanned?.includeUsage != true)
+        } else if head.contentType == .eventStream, !head.isEncoded, let scanned, let placement,
+            scanned.stream || placement.plainAnswer == .assembled || series != nil
+        {
+            answer = scanned.stream && series == nil ? .stream : .assembled
+            stream = StreamState(route: route, dialect: placement.dialect, scanned, assembly: nextAssembly(scanned))
         } else if machine.isHeadCommitted {
             // Our own 200 promised an event stream, and nothing else can follow it.
             attemptFailed(.protocolError, "an answer that is no event stream")
@@ -117,6 +120,7 @@ extension ExchangeDriver: UpstreamUser {
         switch answer {
         case .plain: plainBytes(bytes)
         case .stream: streamBytes(bytes)
+        case .assembled: assembledBytes(bytes)
         case .error:
             if errorBytes.readableBytes + bytes.readableBytes > machine.policy.heldBytesMax {
                 attemptFailed(.protocolError, "an error body of more than \(machine.policy.heldBytesMax) bytes")
@@ -128,7 +132,13 @@ extension ExchangeDriver: UpstreamUser {
     }
 
     func upstreamReadComplete() {
-        guard machine.phase == .answering, machine.isHeadCommitted else { return }
+        guard machine.phase == .answering else { return }
+        if answer == .assembled {
+            armClock()
+            if stream?.isProven == false { connection?.restIfBurst(at: lastReadAt) }
+            return
+        }
+        guard machine.isHeadCommitted else { return }
         client?.sendFlush()
         armClock()
         // Once the finish is seen, nothing is left worth waiting for.
@@ -139,7 +149,7 @@ extension ExchangeDriver: UpstreamUser {
         connection = nil
         switch answer {
         case .plain: plainEnded(byEOF: byEOF)
-        case .stream: streamEnded()
+        case .stream, .assembled: streamEnded()
         case .error: errorEnded()
         case .none: attemptFailed(.closedEarly, "the connection ended before an answer")
         }
@@ -152,7 +162,8 @@ extension ExchangeDriver: UpstreamUser {
         case .connectTimedOut: attemptFailed(.connectTimedOut, "no connection within \(machine.policy.connect)")
         case .notHTTP(let why): attemptFailed(.protocolError, why)
         case .closed(let sawByte, let wasReused):
-            if answer == .stream, machine.isContentCommitted || stream?.isProven == true { return streamEnded() }
+            let isStream = answer == .stream || answer == .assembled
+            if isStream, machine.isContentCommitted || stream?.isProven == true { return streamEnded() }
             if !sawByte, wasReused { return attemptFailed(.stale, "an idle connection had been closed") }
             attemptFailed(
                 .closedEarly,
@@ -167,7 +178,27 @@ extension ExchangeDriver: UpstreamUser {
         let verdict = placement.dialect.classify(
             AnswerStart(
                 status: head.status, contentType: head.contentType == .json ? "application/json" : nil, body: bytes))
-        let outcome: AttemptOutcome =
+        attemptFailed(AttemptOutcome(verdict), "status \(head.status)", status: head.status, body: bytes)
+    }
+
+    /// An error event before anything went to the client is judged like an error answer of the status that it names: the
+    /// client gets a status, and nobody is blamed for a client's fault.
+    func errorEventCame() {
+        guard let placement, let body = stream?.cutter.facts.errorBody else { return }
+        guard let status = ErrorBody.status(in: body) else {
+            return attemptFailed(.errorEvent, "an error event before any content", body: body)
+        }
+        let verdict = placement.dialect.classify(
+            AnswerStart(status: status, contentType: "application/json", body: body))
+        attemptFailed(
+            AttemptOutcome(verdict), "an error event of status \(status) before any content", status: status, body: body
+        )
+    }
+}
+
+extension AttemptOutcome {
+    init(_ verdict: Verdict) {
+        self =
             switch verdict {
             case .client, .ok: .rejected
             case .capacity, .loading: .capacity
@@ -175,7 +206,5 @@ extension ExchangeDriver: UpstreamUser {
             case .fault: .fault
             case .dead: .dead
             }
-        attemptFailed(
-            outcome, "status \(head.status)", status: head.status, body: bytes)
     }
 }

@@ -56,6 +56,8 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
     var answer = Answer.none
     var answerHead: (head: ResponseHead, bytes: ByteBuffer)?
     var stream: StreamState?
+    /// Where prompts are asked one by one.
+    var series: PromptSeries?
     var plainScan = PlainAnswerScan()
     var errorBytes = ByteBuffer()
     var lastFailure: AttemptFailure?
@@ -81,7 +83,8 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
 
     var clientText: String { clientAddress.client.description }
 
-    enum Answer { case none, plain, stream, error }
+    /// `assembled`: a stream of which a plain answer is made.
+    enum Answer { case none, plain, stream, assembled, error }
 
     /// A slot taken on a worker, and what is owed for it.
     struct PlacedWorker {
@@ -90,10 +93,21 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
         let dialect: WorkerDialect
         let upstreamName: String
         let isBreakerProbe: Bool
+        /// How a plain answer is asked for there.
+        let plainAnswer: PlainAnswerForm
         let promptTokens: Int
         let outputTokens: Int
         var owesPromptTokens = true
         var since: Instant
+    }
+
+    /// What is asked of a worker whose client wants a plain answer.
+    enum PlainAnswerForm {
+        case plain
+        /// A stream: the worker stops when its client leaves, and the answer is put together here.
+        case assembled
+        /// Plain, though the worker goes on without a client: what the client wants comes in no stream.
+        case orphaned
     }
 
     /// The latest failed attempt, kept so that the last word to the client is about something that happened.
@@ -274,6 +288,7 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
             return settle(.answered)
         }
         loop.tallyCancellation(in: cancelPhase)
+        if placement?.plainAnswer == .orphaned { leaveOrphan() }
         finishAttempt(.cancelled)
         settle(.cancelled)
     }
@@ -284,7 +299,7 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
         case .placing, .queued: "queued"
         case .connecting: "connecting"
         case .sent: "prefill"
-        case .answering: machine.isContentCommitted ? "decode" : "prefill"
+        case .answering: firstEventAt != .never ? "decode" : "prefill"
         case .settled: "settled"
         }
     }
@@ -299,7 +314,7 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
     package func endTruthfully() {
         guard machine.phase != .settled else { return }
         // Only the worker's goodbye is missing: that is no reason to call a whole answer unfinished.
-        if stream?.isProven == true, machine.isContentCommitted { return streamEnded() }
+        if stream?.isProven == true, machine.isContentCommitted || answer == .assembled { return streamEnded() }
         finishAttempt(.cancelled)
         conclude(
             ClientError(
@@ -327,7 +342,10 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
         case .firstByteExpired:
             attemptFailed(
                 .firstByteTimedOut,
-                "no token within \(machine.isStream ? machine.policy.firstByteStream : machine.policy.firstBytePlain)")
+                "no token within \(machine.isStream || placement?.plainAnswer == .assembled ? machine.policy.firstByteStream : machine.policy.firstBytePlain)"
+            )
+        // Only the worker's goodbye is missing.
+        case .stallExpired where stream?.isProven == true: streamEnded()
         case .stallExpired: attemptFailed(.stalled, "no event within \(machine.policy.stall)")
         case .totalExpired:
             finishAttempt(.cancelled)

@@ -66,15 +66,19 @@ extension LoopContext {
         return true
     }
 
-    /// The head of a worker's answer, for the client.
-    func responseHead(for exchange: ExchangeDriver, from head: ResponseHead, in bytes: ByteBuffer) -> HTTPResponse {
+    /// The head of a worker's answer, for the client. `assembledBytes`: the length of a plain answer made of a stream.
+    func responseHead(
+        for exchange: ExchangeDriver, from head: ResponseHead, in bytes: ByteBuffer, assembledBytes: Int? = nil
+    ) -> HTTPResponse {
         var response = HTTPResponse(status: .init(code: head.status))
         let isStream = exchange.answer == .stream
+        let wasStream = isStream || assembledBytes != nil
         bytes.withUnsafeReadableBytes { raw in
             for field in head.fields {
                 if ResponseHead.equals(raw, field.name, "content-type") {
                     let value =
                         switch head.contentType {
+                        case .eventStream where assembledBytes != nil: "application/json"
                         case .json where field.value.count == 16: "application/json"
                         case .eventStream where field.value.count == 17: "text/event-stream"
                         default: String(decoding: raw[field.value], as: UTF8.self)
@@ -86,11 +90,13 @@ extension LoopContext {
                 guard HeaderRules.passesToClient(name, connection: head.connectionOptions),
                     let fieldName = HTTPField.Name(name)
                 else { continue }
-                if isStream, fieldName == .cacheControl || fieldName == .xAccelBuffering { continue }
+                if wasStream, fieldName == .cacheControl || fieldName == .xAccelBuffering { continue }
                 add(fieldName, String(decoding: raw[field.value], as: UTF8.self), to: &response)
             }
         }
-        if !isStream, let length = head.contentLength { add(.contentLength, String(length), to: &response) }
+        if !isStream, let length = assembledBytes ?? head.contentLength {
+            add(.contentLength, String(length), to: &response)
+        }
         if isStream { addStreamFields(to: &response) }
         addCommonFields(of: exchange, to: &response)
         return response

@@ -198,6 +198,15 @@ package final class LoopContext: LaneExchangeFactory {
         if let exchange = waiting[identity] { exchange.woken() } else { shared.desk.wakeNext(model) }
     }
 
+    /// Gives back an attempt's slot, and whatever else it took of its worker.
+    func freeSlot(of placed: ExchangeDriver.PlacedWorker, in view: RoutingView, at now: Instant) {
+        let index = placed.worker.index
+        if placed.plainAnswer == .orphaned { shared.board.releaseOrphanPlace(index) }
+        shared.board.releaseSlot(index)
+        shared.board.tellIfDrained(index, at: now)
+        wakeWaiters(for: placed.worker, in: view)
+    }
+
     /// A slot of this worker is free: whoever waits for one of its models longest gets a look.
     func wakeWaiters(for worker: Worker, in view: RoutingView) {
         guard shared.desk.waitingTotal > 0 else { return }

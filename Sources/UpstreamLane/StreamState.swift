@@ -9,8 +9,11 @@ struct StreamState {
     /// Whether `[DONE]` alone proves a whole answer. A generic OpenAI server's word is taken; a server known to write
     /// `[DONE]` after an error, or to end a crash like an answer, has to show a finish.
     let doneProvesEnd: Bool
-    /// Chat and completion streams prove their end; other routes end by their framing.
+    /// Chat and completion streams prove their end by a finish, messages and responses by their last event; other routes
+    /// end by their framing.
     let provesEnd: Bool
+    /// Whether the route's streams end with `[DONE]`.
+    let saysDone: Bool
     /// Whether an unfinished frame at the end of a read waits for its rest, because it may turn out to be one that is
     /// withheld or preceded by an error.
     var holdsTail: Bool { hidesUsage || !doneProvesEnd }
@@ -27,11 +30,18 @@ struct StreamState {
     var sawErrorEvent = false
     var hasToldTruncation = false
 
-    init(route: InferenceRoute, dialect: WorkerDialect, hidesUsage: Bool) {
-        cutter = EventStreamCutter(route: route, commentProgress: dialect.traits.commentsAreProgress)
-        self.hidesUsage = hidesUsage
-        provesEnd = route == .chatCompletions || route == .completions
-        doneProvesEnd = dialect.kind == "openai" || !provesEnd
+    /// `assembly`: the answer that is put together of the stream, if one is.
+    init(route: InferenceRoute, dialect: WorkerDialect, _ scanned: ScannedRequest, assembly: AnswerAssembly?) {
+        let isCompletion = route == .chatCompletions || route == .completions
+        cutter = EventStreamCutter(
+            route: route, commentProgress: dialect.traits.commentsAreProgress,
+            counting: dialect.traits.countsUsagePerChoice
+                ? .perChoice(choicesPerPrompt: scanned.choices) : .lastWins,
+            assembly: assembly)
+        hidesUsage = isCompletion && scanned.includeUsage != true
+        saysDone = isCompletion
+        provesEnd = isCompletion || route == .other("messages") || route == .other("responses")
+        doneProvesEnd = (isCompletion && dialect.kind == "openai") || !provesEnd
     }
 
     /// Whether the answer so far is whole, whatever the connection does next.

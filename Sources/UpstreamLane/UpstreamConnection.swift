@@ -87,6 +87,9 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
         parser.startNext()
     }
 
+    /// Another ear for the answer that is under way.
+    func handOver(to user: any UpstreamUser) { self.user = user }
+
     /// Writes one whole request and flushes. The worker has it once the kernel has.
     func send(_ head: ByteBuffer, _ body: [ByteBuffer]) {
         guard let context else { return }

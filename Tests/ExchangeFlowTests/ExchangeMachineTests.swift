@@ -22,7 +22,7 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
     func contentCommits(_ outcome: AttemptOutcome) {
         var machine = admitted()
         machine.attemptStarted(at: start)
-        machine.requestSent(at: start)
+        machine.requestSent(asStream: machine.isStream, at: start)
         machine.headArrived(at: start)
         machine.contentCommitted(at: start)
         #expect(machine.attemptEnded(outcome, at: start) { true } == .conclude)
@@ -32,7 +32,7 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
     func failover(_ outcome: AttemptOutcome) {
         var machine = admitted()
         machine.attemptStarted(at: start)
-        machine.requestSent(at: start)
+        machine.requestSent(asStream: machine.isStream, at: start)
         let next = machine.attemptEnded(outcome, at: start) { true }
         #expect(next == (outcome == .stale ? .retryFresh : .failover))
     }
@@ -41,7 +41,7 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
     func headCommitAllowsFailover() {
         var machine = admitted()
         machine.attemptStarted(at: start)
-        machine.requestSent(at: start)
+        machine.requestSent(asStream: machine.isStream, at: start)
         machine.headCommitted(at: start)
         #expect(machine.attemptEnded(.closedEarly, at: start) { true } == .failover)
     }
@@ -51,7 +51,7 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
         var machine = admitted { $0.attemptsMax = 3 }
         for attempt in 1...3 {
             machine.attemptStarted(at: start)
-            machine.requestSent(at: start)
+            machine.requestSent(asStream: machine.isStream, at: start)
             let next = machine.attemptEnded(.closedEarly, at: start) { true }
             #expect(next == (attempt < 3 ? .failover : .conclude))
         }
@@ -62,11 +62,11 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
     func stale() {
         var machine = admitted()
         machine.attemptStarted(at: start)
-        machine.requestSent(at: start)
+        machine.requestSent(asStream: machine.isStream, at: start)
         #expect(machine.attemptEnded(.stale, at: start) { false } == .retryFresh)
         machine.startedFresh(at: start)
         #expect(machine.attempts == 1)
-        machine.requestSent(at: start)
+        machine.requestSent(asStream: machine.isStream, at: start)
         #expect(machine.attemptEnded(.stale, at: start) { false } == .conclude)
         #expect(AttemptOutcome.stale.blamesWorker == nil)
     }
@@ -76,7 +76,7 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
         for outcome in Self.failures where outcome != .stale {
             var machine = admitted()
             machine.attemptStarted(at: start)
-            machine.requestSent(at: start)
+            machine.requestSent(asStream: machine.isStream, at: start)
             var asked = false
             _ = machine.attemptEnded(outcome, at: start) {
                 asked = true
@@ -94,13 +94,13 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
         ] {
             var machine = admitted(tokens: tokens) { $0.retriesLongPrompts = asked }
             machine.attemptStarted(at: start)
-            machine.requestSent(at: start)
+            machine.requestSent(asStream: machine.isStream, at: start)
             #expect(machine.attemptEnded(.firstByteTimedOut, at: start) { true } == expected)
         }
         // A worker that dies is no slow worker: the prompt goes on to another whatever its length.
         var machine = admitted(tokens: 100_000)
         machine.attemptStarted(at: start)
-        machine.requestSent(at: start)
+        machine.requestSent(asStream: machine.isStream, at: start)
         #expect(machine.attemptEnded(.closedEarly, at: start) { true } == .failover)
     }
 
@@ -114,7 +114,7 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
         var plain = admitted(stream: false)
         plain.attemptStarted(at: start)
         #expect(plain.rang(at: start + policy.connect) == .connectExpired)
-        plain.requestSent(at: start)
+        plain.requestSent(asStream: plain.isStream, at: start)
         #expect(plain.rang(at: start + policy.connect) == .nothing)
         #expect(plain.rang(at: start + policy.firstBytePlain) == .firstByteExpired)
 
@@ -122,7 +122,7 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
             $0.keepaliveAfter = .seconds(7_200); $0.total = .seconds(7_200)
         }
         stream.attemptStarted(at: start)
-        stream.requestSent(at: start)
+        stream.requestSent(asStream: stream.isStream, at: start)
         stream.headArrived(at: start)
         #expect(stream.rang(at: start + policy.firstByteStream) == .firstByteExpired)
         stream.contentCommitted(at: start)
@@ -149,7 +149,7 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
         let policy = ExchangePolicy()
         var machine = admitted()
         machine.attemptStarted(at: start)
-        machine.requestSent(at: start)
+        machine.requestSent(asStream: machine.isStream, at: start)
         #expect(machine.rang(at: start + policy.keepaliveAfter + .nanoseconds(-1)) == .nothing)
         #expect(machine.rang(at: start + policy.keepaliveAfter) == .keepaliveDue)
         machine.headCommitted(at: start + policy.keepaliveAfter)
@@ -164,7 +164,7 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
         let policy = ExchangePolicy()
         var machine = admitted { $0.keepaliveAfter = .seconds(7_200) }
         machine.attemptStarted(at: start)
-        machine.requestSent(at: start)
+        machine.requestSent(asStream: machine.isStream, at: start)
         machine.headArrived(at: start)
         machine.contentCommitted(at: start)
         machine.clientWritable(false, at: start)

@@ -20,7 +20,7 @@ struct QueriesOfDeathTests {
 
     /// What other kinds may see.
     static let avoided: [ValidBody] = [
-        ValidBody(.completions, completion("", prompt: #"["a","b"]"#)),
+        ValidBody(.completions, completion("", prompt: #"["a",""]"#)),
         ValidBody(.completions, completion("", prompt: #"[""]"#)),
         ValidBody(.completions, completion("", prompt: #""""#)), ValidBody(.completions, completion("", prompt: "[1]")),
         ValidBody(.chatCompletions, chat(#""logit_bias":{"2000000000":1}"#)),

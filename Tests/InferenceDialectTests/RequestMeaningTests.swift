@@ -59,7 +59,10 @@ struct RequestMeaningTests {
             Case(completion("", prompt: "[1]"), .tokenPrompt, .completions),
             Case(completion("", prompt: "[[1]]"), [.tokenPrompt, .listPrompt], .completions),
             Case(completion(#""max_tokens":0"#), .zeroCeiling, .completions),
-            Case(completion(#""logprobs":0"#), .logprobs, .completions),
+            Case(completion(#""logprobs":0"#), [.logprobs, .countedLogprobs], .completions),
+            Case(chat(#""top_logprobs":11"#), .logprobs),
+            Case(chat(#""top_logprobs":12"#), [.logprobs, .manyTopLogprobs]),
+            Case(chat(#""logprobs":true,"stream":true"#), [.logprobs, .streamedLogprobs]),
             Case(embedding(input: #"["a"]"#), [], .embeddings),
         ])
     func needs(example: Case) throws {

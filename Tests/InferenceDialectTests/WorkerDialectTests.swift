@@ -76,7 +76,8 @@ struct WorkerDialectTests {
     func mlxFits() {
         let fit = { (needs: RequestNeeds) in WorkerDialect.mlxLM.fit(needs, .completions) }
         for needs: RequestNeeds in [
-            .emptyPrompt, .listPrompt, .tokenPrompt, .remoteImages, .loaderFields, .zeroCeiling, .templateArguments,
+            .emptyPrompt, .tokenPrompt, .remoteImages, .loaderFields, .zeroCeiling, .templateArguments,
+            .countedLogprobs, .manyTopLogprobs,
         ] {
             guard case .no(let reason) = fit([needs, .seed]) else { Issue.record("it takes \(needs)"); continue }
             #expect(reason.hasPrefix("mlx_lm "))
@@ -86,6 +87,7 @@ struct WorkerDialectTests {
         #expect(
             fit([.structuredOutput, .manyChoices, .requiredTool])
                 == .ignores(["n", "response_format", "tool_choice"]))
+        #expect(fit([.logprobs, .streamedLogprobs]) == .ignores(["logprobs"]))
     }
 
     @Test("the other kinds take every need")

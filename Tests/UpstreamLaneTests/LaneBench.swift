@@ -48,6 +48,7 @@ final class LaneBench {
         var contextTokens: Int?
         var idleConnectionsMax = 256
         var showsAnswerFields = true
+        var plainAssembly = PlainAssembly.auto
         /// TLS to workers that do not speak it: connected, and never ready.
         var usesTLS = false
 
@@ -100,7 +101,8 @@ final class LaneBench {
                     id: id, index: index, kind: kind, host: plan.host, port: plan.port ?? workers[position].port,
                     useTLS: plan.usesTLS,
                     apiKey: "worker-key", hostHeader: "worker\(position).test", weight: 1, slots: plan.slots, chip: nil,
-                    memoryGB: nil, models: [WorkerModel(name: "model", upstreamName: plan.upstreamName)]))
+                    memoryGB: nil, models: [WorkerModel(name: "model", upstreamName: plan.upstreamName)],
+                    plainAssembly: plan.plainAssembly))
             placements.append(
                 RoutingView.Placement(
                     position: position, upstreamName: plan.upstreamName, contextTokens: plan.contextTokens,

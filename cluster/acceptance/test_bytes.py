@@ -29,7 +29,9 @@ class Theatre:
         models = {"openai": ("m",), "mlx_lm": ("m-mlx",), "llama_cpp": ("models/m.gguf",)}
         self.workers: dict[str, ScriptedWorker] = {
             kind: stage.worker(f"scripted-{kind}", kind=kind, models=models[kind]) for kind in models}
-        nodes = [worker.node(models=WORKER_MODELS[kind]) for kind, worker in self.workers.items()]
+        # Whatever the kind: here an answer passes as it is.
+        nodes = [worker.node(models=WORKER_MODELS[kind], assemble_plain_answers="never")
+                 for kind, worker in self.workers.items()]
         settings = {"models": {"aliases": ALIASES}}
         self.plain = stage.replica(nodes, settings)
         self.tls = stage.replica(nodes, settings | {

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import pathlib
+import random
+import socket
+import subprocess
 import sys
+import time
 
 import openai
 import pytest
@@ -147,3 +153,48 @@ def test_leaving_a_stream_frees_the_worker(real, client):
         next(iter(stream))
     until("no exchange is open", lambda: real.metric_sum("starling_in_flight") == 0)
     assert client.chat.completions.create(model="tiny-llama", messages=HELLO, max_tokens=2).choices
+
+
+def processor_seconds(pid: int) -> float:
+    """What the process and its threads have computed so far."""
+    statistics = pathlib.Path(f"/proc/{pid}/stat")
+    if statistics.exists():
+        fields = statistics.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    # macOS: minutes:seconds.hundredths
+    told = subprocess.run(["ps", "-o", "time=", "-p", str(pid)], capture_output=True, text=True, check=True)
+    minutes, _, seconds = told.stdout.strip().rpartition(":")
+    return 60 * float(minutes.replace(":", "") or 0) + float(seconds)
+
+
+def test_abandoned_plain_answers_cost_the_worker_nothing_more(real):
+    """Clients ask for plain answers of many seconds and leave at random moments: soon after the last, nobody computes."""
+    chance = random.Random(7)
+    aborts = int(os.environ.get("ACCEPTANCE_REAL_ABORTS", "200"))
+    body = json.dumps({"model": "tiny-llama", "messages": HELLO, "max_tokens": 4000}).encode()
+    request = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {real.key}\r\n"
+               f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
+    open_ones: list[tuple[float, socket.socket]] = []
+    for _ in range(aborts):
+        connection = socket.create_connection(("127.0.0.1", real.port))
+        connection.sendall(request)
+        open_ones.append((time.monotonic() + chance.uniform(0, 0.3), connection))
+        if len(open_ones) == 8:
+            moment, connection = open_ones.pop(0)
+            until("its moment has come", lambda: time.monotonic() >= moment)
+            connection.close()
+    for _, connection in open_ones:
+        connection.close()
+    left = time.monotonic()
+    until("the gateway has no exchange open", lambda: real.metrics()["starling_in_flight"] == 0)
+
+    def rests() -> bool:
+        """Whether it computes for at most a tenth of half a second."""
+        began, before = time.monotonic(), processor_seconds(real.worker.child.pid)
+        until("half a second is over", lambda: time.monotonic() > began + 0.5, every=0.05)
+        return processor_seconds(real.worker.child.pid) - before <= 0.05
+
+    # One look's length and the bound of one second; the third is a busy machine's.
+    until("the worker rests", rests, 3, every=0)
+    print(f"  resting {time.monotonic() - left - 0.5:.1f} s after the last of {aborts} left")
+    assert real.worker.completes()
