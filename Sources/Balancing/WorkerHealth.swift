@@ -21,6 +21,8 @@ package struct WorkerHealth: Sendable {
         case tokensSeen
         /// An answer or a probe said that the engine is dead.
         case deadVerdict
+        /// No token for longer than there should be one: nothing proven yet, it is to be asked.
+        case silence
         /// A failure that may be the worker's or the request's.
         case ambiguousFailure
         case canaryClean
@@ -112,7 +114,7 @@ package struct WorkerHealth: Sendable {
             lastImpaired = now
             clean = 0
         case .ambiguousFailure, .deadVerdict, .connectRefused: clean = 0
-        case .drain, .idle, .resume: break
+        case .silence, .drain, .idle, .resume: break
         }
     }
 
@@ -146,7 +148,7 @@ package struct WorkerHealth: Sendable {
             let isGone = lastImpaired.map { now >= $0 + Self.impairmentHolds } ?? true
             return isGone && (input == .canaryClean || clean >= Self.cleanUntilHealthy) ? .healthy : condition
         case .canaryFailed: return canaryFailed()
-        case .probeAlive, .ambiguousFailure, .idle, .resume: return condition
+        case .probeAlive, .silence, .ambiguousFailure, .idle, .resume: return condition
         }
     }
 
@@ -204,6 +206,7 @@ package struct WorkerHealth: Sendable {
         switch (condition, input) {
         case (.loading, .probeAlive), (.degraded, .probeAlive): true
         case (.loading, .ambiguousFailure), (.healthy, .ambiguousFailure), (.degraded, .ambiguousFailure): true
+        case (.loading, .silence), (.healthy, .silence), (.degraded, .silence): true
         default: false
         }
     }

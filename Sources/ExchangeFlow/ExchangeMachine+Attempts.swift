@@ -11,10 +11,10 @@ extension ExchangeMachine {
         case conclude
     }
 
-    /// One attempt is over without an answer. `mayRetry` spends from the retry budget; it is asked only when everything
+    /// One attempt is over without an answer. `prefillSeconds`: what its prompt would cost again. `mayRetry` spends from the retry budget; it is asked only when everything
     /// else allows a retry that costs a worker something.
     package mutating func attemptEnded(
-        _ outcome: AttemptOutcome, at now: Instant, mayRetry: () -> Bool
+        _ outcome: AttemptOutcome, prefillSeconds: Double = 0, at now: Instant, mayRetry: () -> Bool
     ) -> AfterAttempt {
         guard phase != .settled, !isContentCommitted, outcome != .cancelled, outcome != .answered,
             outcome != .rejected
@@ -30,7 +30,9 @@ extension ExchangeMachine {
             break
         case .firstByteTimedOut, .stalled:
             // Repeating a long prefill after a slow timeout makes the fleet slower, not safer.
-            if promptTokens >= policy.longPromptTokens, !policy.retriesLongPrompts { return .conclude }
+            let isLong =
+                promptTokens >= policy.longPromptTokens || prefillSeconds >= policy.repeatedPrefillSecondsMax
+            if isLong, !policy.retriesLongPrompts { return .conclude }
             if !mayRetry() { return .conclude }
         default:
             if !mayRetry() { return .conclude }

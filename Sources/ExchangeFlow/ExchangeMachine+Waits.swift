@@ -13,6 +13,8 @@ extension ExchangeMachine {
         case connectExpired
         case firstByteExpired
         case stallExpired
+        /// The worker is silent for longer than was forecast: look into it, and say what follows.
+        case silent
         case writeStallExpired
         case keepaliveDue
     }
@@ -20,7 +22,7 @@ extension ExchangeMachine {
     package var nextDeadline: Instant {
         guard phase != .settled else { return .never }
         let phaseClock = isHoldingWorker && phase == .answering ? Instant.never : phaseDeadline
-        return min(min(phaseClock, keepaliveAt), min(totalDeadline, writeDeadline))
+        return min(min(phaseClock, keepaliveAt), min(totalDeadline, writeDeadline), isHoldingWorker ? .never : askAt)
     }
 
     package mutating func rang(at now: Instant) -> Ring {
@@ -41,6 +43,10 @@ extension ExchangeMachine {
             case .placing, .settled: break
             }
         }
+        if now >= askAt, !isHoldingWorker, phase == .sent || phase == .answering {
+            askAt = .never
+            return .silent
+        }
         if now >= keepaliveAt {
             keepaliveAt = now + policy.keepaliveInterval
             return .keepaliveDue
@@ -54,9 +60,37 @@ extension ExchangeMachine {
         isHoldingWorker = !writable
         writeDeadline = writable ? .never : now + policy.writeStall
         if writable, phase == .answering, phaseDeadline != .never {
-            phaseDeadline = max(phaseDeadline, now + policy.stall)
+            phaseDeadline = max(phaseDeadline, now + clocks.stall)
+            if let asking = clocks.asking { askAt = now + asking.betweenEvents }
         }
     }
+
+    // MARK: Silence
+
+    /// Times that a silent worker may prove that it lives without a word for this exchange.
+    package static let asksMax = 2
+    /// While its answer to our question is awaited, how often we look for it.
+    static let answerLook = Duration.milliseconds(250)
+
+    /// Its silence is explained, for now: the same patience again.
+    package mutating func waitOn(at now: Instant) {
+        guard let asking = clocks.asking else { return }
+        askedAt = .never
+        answerDue = .never
+        askAt = now + (answersByEvents ? (isBeforeContent ? asking.progress : asking.betweenEvents) : asking.whole)
+    }
+
+    /// The worker is asked for a token; what it says is looked for until `answerDue`.
+    package mutating func asked(at now: Instant) {
+        guard let asking = clocks.asking else { return }
+        timesAsked += 1
+        askedAt = now
+        answerDue = now + asking.answer
+        askAt = min(answerDue, now + Self.answerLook)
+    }
+
+    /// It has not answered yet, and has time.
+    package mutating func awaitAnswer(at now: Instant) { askAt = min(answerDue, now + Self.answerLook) }
 
     /// Seconds an honest `Retry-After` may name, given how long a slot is usually held.
     ///

@@ -23,9 +23,19 @@ package struct ExchangeMachine: Sendable {
     package let policy: ExchangePolicy
 
     var promptTokens = 0
+    /// How long the attempt's worker may be silent.
+    private(set) package var clocks: AttemptClocks
+    /// When its silence is looked into; never, while that is under way or nobody can be asked.
+    var askAt = Instant.never
+    /// The last sign of life in this attempt: the request itself, an event, progress.
+    package private(set) var lastSign = Instant.zero
+    /// Times that a silent worker was asked since its last sign, and when and until when it may answer.
+    package internal(set) var timesAsked = 0
+    package internal(set) var askedAt = Instant.never
+    package internal(set) var answerDue = Instant.never
     /// The worker answers by events, and has told nothing yet: the clock of the first one runs.
     var isBeforeContent: Bool { answersByEvents && !hasContent }
-    private var answersByEvents = false
+    private(set) var answersByEvents = false
     private var hasContent = false
     /// One fresh try after a stale connection, per attempt.
     var hasRetriedFresh = false
@@ -42,6 +52,7 @@ package struct ExchangeMachine: Sendable {
         self.policy = policy
         phaseDeadline = now + policy.bodyGap
         totalDeadline = now + policy.total
+        clocks = AttemptClocks(policy)
     }
 
     // MARK: The straight path
@@ -78,6 +89,7 @@ package struct ExchangeMachine: Sendable {
         precondition(!isContentCommitted, "L5: an attempt after content")
         attempts += 1
         hasRetriedFresh = false
+        askAt = .never
         phase = .connecting
         phaseDeadline = now + policy.connect
     }
@@ -96,32 +108,51 @@ package struct ExchangeMachine: Sendable {
         phaseDeadline = now + policy.connect
     }
 
-    /// The request is written; the worker has the word. `asStream`: it was asked to answer by events.
-    package mutating func requestSent(asStream: Bool, at now: Instant) {
+    /// The request is written; the worker has the word. `asStream`: it was asked to answer by events. `clocks`: nil for a
+    /// worker that cannot be asked.
+    package mutating func requestSent(asStream: Bool, clocks: AttemptClocks? = nil, at now: Instant) {
         guard phase == .connecting else { return }
         phase = .sent
+        self.clocks = clocks ?? AttemptClocks(policy)
         answersByEvents = asStream
         hasContent = false
-        phaseDeadline = now + (asStream ? policy.firstByteStream : policy.firstBytePlain)
+        phaseDeadline = now + (asStream ? self.clocks.firstEvent : self.clocks.whole)
+        signSeen(at: now)
+        askAt = self.clocks.asking.map { now + (asStream ? $0.firstEvent : $0.whole) } ?? .never
     }
 
-    package mutating func headArrived(at now: Instant) {
+    private mutating func signSeen(at now: Instant) {
+        lastSign = now
+        timesAsked = 0
+        askedAt = .never
+        answerDue = .never
+        guard let asking = clocks.asking else { return }
+        askAt = now + (isBeforeContent ? asking.progress : asking.betweenEvents)
+    }
+
+    /// `isEarly`: a head that comes before anything was computed says nothing.
+    package mutating func headArrived(isEarly: Bool = false, at now: Instant) {
         guard phase == .sent || phase == .connecting else { return }
         phase = .answering
-        if !answersByEvents { phaseDeadline = now + policy.stall }
+        if !answersByEvents, !isEarly {
+            phaseDeadline = now + clocks.stall
+            signSeen(at: now)
+        }
     }
 
     /// The worker showed that it computes: a content event, or a comment of a kind whose comments are progress.
     package mutating func workerProgressed(at now: Instant) {
         guard phase == .answering || phase == .sent else { return }
-        phaseDeadline = now + (isBeforeContent ? policy.firstByteStream : policy.stall)
+        phaseDeadline = now + (isBeforeContent ? clocks.firstEvent : clocks.stall)
+        signSeen(at: now)
     }
 
     /// An event with content of an answer that is put together before any of it is sent.
     package mutating func workerEventCame(at now: Instant) {
         guard phase == .answering else { return }
         hasContent = true
-        phaseDeadline = now + policy.stall
+        phaseDeadline = now + clocks.stall
+        signSeen(at: now)
     }
 
     /// Our head went out; a keepalive may follow.
@@ -135,7 +166,8 @@ package struct ExchangeMachine: Sendable {
         isHeadCommitted = true
         isContentCommitted = true
         hasContent = true
-        phaseDeadline = now + policy.stall
+        phaseDeadline = now + clocks.stall
+        signSeen(at: now)
     }
 
     /// Something was written to the client, so a keepalive is not needed for another interval.
@@ -146,6 +178,7 @@ package struct ExchangeMachine: Sendable {
     package mutating func settled() {
         phase = .settled
         phaseDeadline = .never
+        askAt = .never
         keepaliveAt = .never
         writeDeadline = .never
     }

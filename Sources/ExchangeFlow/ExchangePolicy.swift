@@ -13,8 +13,8 @@ package struct ExchangePolicy: Sendable, Equatable {
     package var firstByteStream: Duration = .seconds(600)
     /// Request written → head of a plain answer, which comes when generation is over.
     package var firstBytePlain: Duration = .seconds(600)
-    /// Worker event → next worker event.
-    package var stall: Duration = .seconds(60)
+    /// Worker event → next worker event, at the most: a worker that is silent for less is asked whether it lives.
+    package var stall: Duration = .seconds(300)
     /// Head → end.
     package var total: Duration = .seconds(3_600)
     /// Client not writable → writable again.
@@ -29,6 +29,8 @@ package struct ExchangePolicy: Sendable, Equatable {
     /// Whether a prompt of `longPromptTokens` or more may be prefilled a second time after a timeout.
     package var retriesLongPrompts = false
     package var longPromptTokens = 4_000
+    /// Seconds of computing a prompt anew that a timeout may cost another worker.
+    package var repeatedPrefillSecondsMax = 5.0
 
     /// Bytes of one request body.
     package var requestBodyBytesMax = 32 << 20

@@ -6,8 +6,8 @@ extension WorkerDialect {
         traits: WorkerTraits(
             poolsConnections: false, idleSecondsMax: 0, requestsPerConnectionMax: 1, connectBacklog: 64,
             defaultSlots: 8,
-            commentsAreProgress: false, canary: .loadUnlessResident, diesOfUnknownTokens: false, repairs: [.setsCeiling]
-        ),
+            commentsAreProgress: false, canary: .loadUnlessResident, diesOfUnknownTokens: false,
+            holdsPlainAnswers: true, repairs: [.setsCeiling]),
         questions: [
             ProbeRequest(path: "/node_id", subject: .health),
             // The plain list is its whole catalogue.

@@ -6,7 +6,8 @@ extension WorkerDialect {
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 90, connectBacklog: 64,
             defaultSlots: 4, commentsAreProgress: false, canary: .token,
-            diesOfUnknownTokens: false, noticesLostPlainClients: false, countsUsagePerChoice: true,
+            diesOfUnknownTokens: false, noticesLostPlainClients: false, tellsCachedTokens: true,
+            countsUsagePerChoice: true,
             repairs: [.removesEmptyStops, .setsCeiling]),
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),

@@ -6,6 +6,7 @@ extension WorkerDialect {
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 10_000, connectBacklog: 64,
             defaultSlots: 4, commentsAreProgress: false, canary: .token, diesOfUnknownTokens: false,
+            withholds: .structuredOutput,
             repairs: [.removesNulls, .renamesCeiling, .listsStop, .removesEmptyStops, .setsCeiling]),
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),

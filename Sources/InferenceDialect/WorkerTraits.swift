@@ -20,8 +20,15 @@ package struct WorkerTraits: Equatable, Sendable {
     /// Whether it stops when the client of a plain answer leaves. One that goes on is asked for a stream instead, which it
     /// does stop, and the answer is put together here.
     package var noticesLostPlainClients = true
+    /// Whether a plain answer has a head before anything is computed, and an error after it can only be a body cut short: its
+    /// head then waits for its end.
+    package var holdsPlainAnswers = false
     /// Whether what a plain answer says of probabilities comes in a stream too.
     package var streamsLogprobs = true
+    /// What it is silent over while it makes it: it comes whole, after many steps.
+    package var withholds: RequestNeeds = []
+    /// Whether its usage tells how much of a prompt was cached; without that nothing is learned of its speed with prompts.
+    package var tellsCachedTokens = false
     /// Whether a list of prompts has to be asked prompt by prompt.
     package var takesOnePromptAtATime = false
     /// Whether a stream tells its usage choice by choice.

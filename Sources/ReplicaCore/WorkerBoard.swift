@@ -94,6 +94,48 @@ package final class WorkerBoard: Sendable {
             return effects
         }
         if effects.contains(.wantsCanary) { cell.wantsCanary.store(true, ordering: .releasing) }
+        switch input {
+        case .canaryClean: cell.canaryClean.store(now.nanoseconds, ordering: .releasing)
+        case .canaryFailed, .connectRefused, .deadVerdict:
+            cell.canaryFailed.store(now.nanoseconds, ordering: .releasing)
+        default: break
+        }
+    }
+
+    // MARK: Signs of life
+
+    /// A token of any exchange came, or progress in a prompt.
+    package func noteToken(_ worker: WorkerIndex, at now: Instant) {
+        self[worker].lastToken.store(now.nanoseconds, ordering: .relaxed)
+    }
+
+    /// `.zero`: none ever came.
+    package func lastToken(_ worker: WorkerIndex) -> Instant {
+        Instant(nanoseconds: self[worker].lastToken.load(ordering: .relaxed))
+    }
+
+    /// When it last answered a canary, and when it last failed one or proved to be gone.
+    package func canaries(_ worker: WorkerIndex) -> (clean: Instant, failed: Instant) {
+        let cell = self[worker]
+        return (
+            Instant(nanoseconds: cell.canaryClean.load(ordering: .acquiring)),
+            Instant(nanoseconds: cell.canaryFailed.load(ordering: .acquiring))
+        )
+    }
+
+    // MARK: Rates
+
+    /// What its answers showed of its speed with this model; nil before the first.
+    package func rates(_ worker: WorkerIndex, model: ModelIndex) -> MeasuredRates? {
+        let cell = self[worker]
+        guard cell.hasRates.load(ordering: .acquiring) else { return nil }
+        return cell.rates.withLock { $0[model] }
+    }
+
+    package func noteRates(_ worker: WorkerIndex, model: ModelIndex, _ change: (inout MeasuredRates) -> Void) {
+        let cell = self[worker]
+        cell.rates.withLock { change(&$0[model, default: MeasuredRates()]) }
+        cell.hasRates.store(true, ordering: .releasing)
     }
 
     /// A draining worker is drained with its last exchange. Told after each release of a slot, and after the order itself.
@@ -188,6 +230,12 @@ private final class Cell: Sendable {
     let output = Atomic<Int>(0)
     let condition = Atomic<Int>(WorkerCondition.loading.code)
     let wantsCanary = Atomic<Bool>(false)
+    let lastToken = Atomic<Int64>(0)
+    let canaryClean = Atomic<Int64>(0)
+    let canaryFailed = Atomic<Int64>(0)
+    let hasRates = Atomic<Bool>(false)
+    /// At most one for each model of the routing view, whose number is bounded there.
+    let rates = Mutex<[ModelIndex: MeasuredRates]>([:])
     /// Breakers that are not closed, and breakers that remember a failure.
     let openBreakers = Atomic<Int>(0)
     let troubledBreakers = Atomic<Int>(0)

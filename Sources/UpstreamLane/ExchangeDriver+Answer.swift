@@ -5,13 +5,24 @@ import ExchangeFlow
 import HTTPTypes
 import InferenceDialect
 import NIOCore
+import ReplicaCore
 
 extension ExchangeDriver {
     // MARK: Plain answers
 
     func plainBytes(_ bytes: ByteBuffer) {
+        let now = loop.now()
+        if let placement {
+            loop.shared.board.noteToken(placement.worker.index, at: now)
+            if placement.dialect.traits.holdsPlainAnswers {
+                bytes.withUnsafeReadableBytes { plainScan.feed($0) }
+                heldPlain.writeImmutableBuffer(bytes)
+                guard heldPlain.readableBytes > AnswerAssembly.bytesUsual else { return }
+                return answerTooLarge()
+            }
+        }
         if !machine.isContentCommitted { commitPlain() }
-        machine.workerProgressed(at: loop.now())
+        machine.workerProgressed(at: now)
         bytes.withUnsafeReadableBytes { plainScan.feed($0) }
         answerBytes += bytes.readableBytes
         client?.sendBody(bytes)
@@ -34,10 +45,12 @@ extension ExchangeDriver {
         }
         if !machine.isContentCommitted {
             // A length of zero is a whole answer; an end without one is none.
-            guard answerHead?.head.contentLength == 0 || answerHead?.head.status == 204 else {
+            guard heldPlain.readableBytes > 0 || answerHead?.head.contentLength == 0 || answerHead?.head.status == 204
+            else {
                 return attemptFailed(.closedEarly, "an answer without a body")
             }
             commitPlain()
+            if heldPlain.readableBytes > 0 { send(heldPlain) }
         }
         usage = plainScan.usage
         finishAttempt(.answered)
@@ -70,7 +83,7 @@ extension ExchangeDriver {
             }
             switch frame.kind {
             case .comment(let isProgress):
-                if isProgress { machine.workerProgressed(at: now) }
+                if isProgress { progressSeen(at: now) }
                 if machine.isContentCommitted { continue }
                 dropCarry()
                 passFrom = frame.end
@@ -112,7 +125,14 @@ extension ExchangeDriver {
             loop.noteEvent(gapSince: lastEventAt, at: now)
             lastEventAt = now
             machine.workerProgressed(at: now)
+            if let placement { loop.shared.board.noteToken(placement.worker.index, at: now) }
         }
+    }
+
+    /// The worker computes, though there is nothing to read yet.
+    func progressSeen(at now: Instant) {
+        machine.workerProgressed(at: now)
+        if let placement { loop.shared.board.noteToken(placement.worker.index, at: now) }
     }
 
     /// This worker it is: our head if it is not out, what was held, and from here on everything.

@@ -27,7 +27,7 @@ extension ExchangeDriver {
         var sawContent = false
         for frame in loop.frames {
             switch frame.kind {
-            case .comment(let isProgress): if isProgress { machine.workerProgressed(at: now) }
+            case .comment(let isProgress): if isProgress { progressSeen(at: now) }
             case .error: return errorEventCame()
             case .role, .null, .done: break
             case .content, .finish, .usage, .other, .oversized: sawContent = true
@@ -42,6 +42,7 @@ extension ExchangeDriver {
         loop.noteEvent(gapSince: lastEventAt, at: now)
         lastEventAt = now
         machine.workerEventCame(at: now)
+        if let placement { loop.shared.board.noteToken(placement.worker.index, at: now) }
     }
 
     func assembledEnded() {
@@ -131,7 +132,7 @@ extension ExchangeDriver {
     }
 
     /// Another worker's answer would be as long.
-    private func answerTooLarge() {
+    func answerTooLarge() {
         finishAttempt(.cancelled)
         conclude(
             ClientError(

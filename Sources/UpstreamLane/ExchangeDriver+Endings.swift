@@ -25,7 +25,9 @@ extension ExchangeDriver {
             outcome: outcome, detail: detail, workerID: placement?.worker.id.rawValue ?? "", status: status, body: body)
         lastFailure = failure
         let now = loop.now()
-        let next = machine.attemptEnded(outcome, at: now) { loop.retryBudget.mayRetry(at: now) }
+        let next = machine.attemptEnded(outcome, prefillSeconds: forecastPrefill ?? 0, at: now) {
+            loop.retryBudget.mayRetry(at: now)
+        }
         if next == .retryFresh {
             dropConnection()
             machine.startedFresh(at: now)
@@ -81,12 +83,15 @@ extension ExchangeDriver {
         switch outcome {
         case .answered:
             loop.noteHold(seconds: now.seconds(since: placed.since))
+            noteRates(of: placed, at: now)
             if board.condition(placed.worker.index) != .healthy {
                 board.tellHealth(placed.worker.index, .tokensSeen, at: now)
             }
         case .connectFailed: board.tellHealth(placed.worker.index, .connectRefused, at: now)
         case .dead: board.tellHealth(placed.worker.index, .deadVerdict, at: now)
         case .stalled: board.tellHealth(placed.worker.index, .impaired(.stalled), at: now)
+        case .firstByteTimedOut where machine.timesAsked > 0:
+            board.tellHealth(placed.worker.index, .impaired(.stalled), at: now)
         case .ambiguous, .closedEarly, .firstByteTimedOut:
             board.tellHealth(placed.worker.index, .ambiguousFailure, at: now)
         default: break

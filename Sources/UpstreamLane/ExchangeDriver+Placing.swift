@@ -135,13 +135,16 @@ extension ExchangeDriver {
                 loop.candidates.removeAll(keepingCapacity: true)
                 loop.candidatePositions.removeAll(keepingCapacity: true)
             }
+            let measured = board.rates(worker.index, model: model.index)
             loop.candidatePositions.append(position)
             loop.candidates.append(
                 Candidate(
                     worker: worker.index, ringKey: worker.ringKey, slots: worker.slots, running: running, queued: 0,
                     weight: worker.weight, promptTokensAhead: board.promptTokens(worker.index),
-                    outputTokensAhead: board.outputTokens(worker.index), prefillRate: placement.prefillRate,
-                    decodeRate: placement.decodeRate, stepSlope: placement.stepSlope, loadSeconds: 0, pressure: 0))
+                    outputTokensAhead: board.outputTokens(worker.index),
+                    prefillRate: measured?.prefillRate(prior: placement.prefillRate) ?? placement.prefillRate,
+                    decodeRate: measured?.decodeRate(prior: placement.decodeRate) ?? placement.decodeRate,
+                    stepSlope: placement.stepSlope, loadSeconds: 0, pressure: 0))
         }
         if loop.candidates.isEmpty {
             if isFull { return .full }
@@ -180,12 +183,14 @@ extension ExchangeDriver {
         triedPositions.append(position)
         let prompt = scanned.estimatedPromptTokens
         let output = expectedOutput(scanned)
+        let ahead = loop.shared.board.promptTokens(worker.index)
         loop.shared.board.addTokens(worker.index, prompt: prompt, output: output)
         let entry = view.models[modelPosition]
         placement = PlacedWorker(
             position: position, worker: worker, dialect: loop.dialect(of: worker.kind),
             upstreamName: entry.placements[position].upstreamName, isBreakerProbe: isBreakerProbe,
-            plainAnswer: plainAnswer, promptTokens: prompt, outputTokens: output, since: now)
+            plainAnswer: plainAnswer, promptTokens: prompt, outputTokens: output,
+            promptTokensAhead: ahead, batch: loop.shared.board.running(worker.index), since: now)
         let takesOne = loop.dialect(of: worker.kind).traits.takesOnePromptAtATime
         series = takesOne && scanned.needs.contains(.listPrompt) ? PromptSeries() : nil
         machine.attemptStarted(at: now)

@@ -57,7 +57,10 @@ extension ExchangeDriver: UpstreamUser {
             sentAt = now
             loop.noteOverhead(seconds: now.seconds(since: admittedAt) - Double(queuedNanoseconds) / 1e9)
         }
-        machine.requestSent(asStream: scanned.stream || assembles, at: now)
+        machine.requestSent(
+            asStream: scanned.stream || assembles, clocks: clocks(for: placement, scanned), at: now)
+        attemptSentAt = now
+        heldPlain = ByteBuffer()
         answer = .none
         answerHead = nil
         stream = nil
@@ -98,7 +101,8 @@ extension ExchangeDriver: UpstreamUser {
 
     func upstreamHead(_ head: ResponseHead, bytes: ByteBuffer) {
         let now = loop.now()
-        machine.headArrived(at: now)
+        let holdsPlain = placement?.dialect.traits.holdsPlainAnswers == true
+        machine.headArrived(isEarly: holdsPlain && scanned?.stream == false && head.status < 300, at: now)
         answerHead = (head, bytes)
         if head.status >= 300 || head.status < 200 {
             answer = .error

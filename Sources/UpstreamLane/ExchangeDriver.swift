@@ -68,6 +68,9 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
     var lastEventAt = Instant.never
     var lastReadAt = Instant.zero
     var sentAt = Instant.never
+    var attemptSentAt = Instant.never
+    /// Of a worker whose plain answers are sent on when they are whole.
+    var heldPlain = ByteBuffer()
     var answerBytes = 0
     var usage: TokenUsage?
     var clientMessage: String?
@@ -97,6 +100,10 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
         let plainAnswer: PlainAnswerForm
         let promptTokens: Int
         let outputTokens: Int
+        /// What stood before it when it came.
+        let promptTokensAhead: Int
+        /// Exchanges that ran there with it at its beginning, itself among them.
+        let batch: Int
         var owesPromptTokens = true
         var since: Instant
     }
@@ -346,13 +353,14 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
             )
         // Only the worker's goodbye is missing.
         case .stallExpired where stream?.isProven == true: streamEnded()
-        case .stallExpired: attemptFailed(.stalled, "no event within \(machine.policy.stall)")
+        case .stallExpired: attemptFailed(.stalled, "no event within \(machine.clocks.stall)")
         case .totalExpired:
             finishAttempt(.cancelled)
             conclude(
                 ClientError(
                     status: 504, outcome: .timedOut, message: "The exchange took longer than \(machine.policy.total).",
                     type: "server_error", code: "gateway.total_timeout", shouldRetry: false))
+        case .silent: workerIsSilent(at: now)
         case .writeStallExpired:
             // A client that reads nothing cannot be told anything.
             finishAttempt(.cancelled)

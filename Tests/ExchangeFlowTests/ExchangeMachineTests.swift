@@ -1,3 +1,4 @@
+import Balancing
 import Determinism
 import Testing
 
@@ -126,10 +127,10 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
         stream.headArrived(at: start)
         #expect(stream.rang(at: start + policy.firstByteStream) == .firstByteExpired)
         stream.contentCommitted(at: start)
-        #expect(stream.rang(at: start + policy.stall) == .stallExpired)
+        #expect(stream.rang(at: start + stream.clocks.stall) == .stallExpired)
         stream.workerProgressed(at: start + .seconds(50))
-        #expect(stream.rang(at: start + policy.stall) == .nothing)
-        #expect(stream.rang(at: start + .seconds(50) + policy.stall) == .stallExpired)
+        #expect(stream.rang(at: start + stream.clocks.stall) == .nothing)
+        #expect(stream.rang(at: start + .seconds(50) + stream.clocks.stall) == .stallExpired)
     }
 
     @Test("the queue's clock runs over all visits to the queue, and looks in between")
@@ -170,8 +171,8 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
         machine.clientWritable(false, at: start)
         #expect(machine.rang(at: start + policy.writeStall) == .writeStallExpired)
         machine.clientWritable(true, at: start + .seconds(30))
-        #expect(machine.rang(at: start + policy.stall) == .nothing)
-        #expect(machine.nextDeadline == start + .seconds(30) + policy.stall)
+        #expect(machine.rang(at: start + machine.clocks.stall) == .nothing)
+        #expect(machine.nextDeadline == start + .seconds(30) + machine.clocks.stall)
     }
 
     @Test("a settled exchange has no clock")
@@ -194,5 +195,87 @@ private func admitted(stream: Bool = true, tokens: Int = 100, _ change: (inout E
     func outcomes() {
         #expect(Set(AttemptOutcome.all.map(\.code)).count == AttemptOutcome.all.count)
         for (place, outcome) in AttemptOutcome.all.enumerated() { #expect(outcome.position == place) }
+    }
+
+    // MARK: Silence
+
+    private static func asked(stream: Bool = true) -> (ExchangeMachine, AttemptClocks.Asking) {
+        var machine = admitted(stream: stream) { $0.keepaliveAfter = .seconds(7_200) }
+        let forecast = WaitForecast(
+            ahead: 0, uncached: 10_000, ceiling: 100, batch: 1, prefillRate: 1_000, decodeRate: 50, slope: 0,
+            confidence: 1)
+        machine.attemptStarted(at: start)
+        machine.requestSent(asStream: stream, clocks: AttemptClocks(machine.policy, forecast), at: start)
+        return (machine, machine.clocks.asking!)
+    }
+
+    @Test("a silence longer than was forecast is looked into before any clock ends the attempt, in each phase")
+    func silence() {
+        var (machine, asking) = Self.asked()
+        #expect(asking.firstEvent == .seconds(40) && asking.betweenEvents == .seconds(10))
+        #expect(machine.nextDeadline == start + .seconds(40))
+        #expect(machine.rang(at: start + .seconds(39)) == .nothing)
+        #expect(machine.rang(at: start + .seconds(40)) == .silent)
+        machine.waitOn(at: start + .seconds(40))
+        // Progress in the prompt has a shorter patience of its own.
+        #expect(machine.nextDeadline == start + .seconds(60))
+        machine.headArrived(at: start + .seconds(50))
+        machine.workerProgressed(at: start + .seconds(50))
+        #expect(machine.lastSign == start + .seconds(50) && machine.nextDeadline == start + .seconds(70))
+        machine.contentCommitted(at: start + .seconds(55))
+        #expect(machine.rang(at: start + .seconds(65)) == .silent)
+        machine.waitOn(at: start + .seconds(65))
+        #expect(machine.nextDeadline == start + .seconds(75))
+        // The setting's own limit ends it, whatever explains the silence.
+        #expect(machine.rang(at: start + .seconds(355)) == .stallExpired)
+    }
+
+    @Test("while the worker's answer is awaited it is looked for, until it is due; a sign of life forgets the question")
+    func asking() {
+        var (machine, asking) = Self.asked()
+        let now = start + .seconds(40)
+        #expect(machine.rang(at: now) == .silent && machine.timesAsked == 0)
+        machine.asked(at: now)
+        #expect(machine.timesAsked == 1 && machine.askedAt == now && machine.answerDue == now + asking.answer)
+        #expect(machine.nextDeadline == now + ExchangeMachine.answerLook)
+        #expect(machine.rang(at: machine.nextDeadline) == .silent)
+        machine.awaitAnswer(at: machine.answerDue + .milliseconds(-1))
+        #expect(machine.nextDeadline == machine.answerDue)
+        machine.workerProgressed(at: now + .seconds(1))
+        #expect(machine.timesAsked == 0 && machine.askedAt == .never)
+    }
+
+    @Test("who holds the worker's bytes back does not wonder at its silence")
+    func silenceOfOurOwn() {
+        var (machine, _) = Self.asked()
+        machine.headArrived(at: start)
+        machine.contentCommitted(at: start)
+        machine.clientWritable(false, at: start)
+        #expect(machine.rang(at: start + .seconds(20)) == .nothing)
+        machine.clientWritable(true, at: start + .seconds(30))
+        #expect(machine.rang(at: start + .seconds(39)) == .nothing)
+        #expect(machine.rang(at: start + .seconds(40)) == .silent)
+    }
+
+    @Test("an early head of a plain answer is no sign; its whole answer has one clock")
+    func earlyHead() {
+        var (machine, asking) = Self.asked(stream: false)
+        machine.headArrived(isEarly: true, at: start + .seconds(1))
+        #expect(machine.nextDeadline == start + asking.whole)
+        machine.waitOn(at: start + asking.whole)
+        #expect(machine.nextDeadline == start + asking.whole + asking.whole)
+        var (other, _) = Self.asked(stream: false)
+        other.headArrived(at: start + .seconds(1))
+        #expect(other.nextDeadline == start + .seconds(11))
+    }
+
+    @Test("a prompt that takes long to compute is not computed twice after a timeout, whatever its length")
+    func slowPrompts() {
+        for (seconds, expected) in [(4.9, ExchangeMachine.AfterAttempt.failover), (5, .conclude)] {
+            var machine = admitted()
+            machine.attemptStarted(at: start)
+            machine.requestSent(asStream: true, at: start)
+            #expect(machine.attemptEnded(.firstByteTimedOut, prefillSeconds: seconds, at: start) { true } == expected)
+        }
     }
 }

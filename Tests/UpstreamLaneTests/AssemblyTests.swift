@@ -131,29 +131,6 @@ struct AssemblyTests {
         }
     }
 
-    @Test("a long prompt is waited for until the first event, and only then is silence a stall")
-    func clocks() async throws {
-        var plan = Self.plan()
-        plan.policy.attemptsMax = 1
-        try await LaneBench.run(plan) { run in
-            try await run.on { bench in
-                bench.worker.whenAsked = { connection, _ in connection.say(Self.head) }
-                bench.ask()
-            }
-            try await run.until("the head") { $0.exchanges[0].answer == .assembled }
-            try await run.on { bench in
-                bench.pass(.seconds(500))
-                #expect(bench.clients[0].endings.isEmpty)
-                bench.worker.connections[0].say(Reply.content("a"))
-            }
-            try await run.until("the event") { $0.exchanges[0].firstEventAt != .never }
-            try await run.on { bench in
-                bench.pass(.seconds(61))
-                #expect(bench.clients[0].status == 504 && bench.attempts(.stalled) == 1 && bench.owed == [])
-            }
-        }
-    }
-
     @Test("a whole answer whose worker does not say goodbye is a whole answer")
     func noGoodbye() async throws {
         try await LaneBench.run(Self.plan()) { run in
