@@ -79,6 +79,13 @@ package struct ExchangeMachine: Sendable {
         phaseDeadline = min(queueDeadline, now + policy.queueLook)
     }
 
+    /// What it waits for takes longer than the queue's clock knows, and has its own.
+    package mutating func stayQueued(at now: Instant) {
+        guard phase == .queued else { return }
+        queueDeadline = now + policy.queue
+        phaseDeadline = min(queueDeadline, now + policy.queueLook)
+    }
+
     package mutating func leftQueue() {
         if phase == .queued { phase = .placing }
     }

@@ -60,7 +60,14 @@ package enum Gateway {
             let probes = ProbeService(
                 routing: routing.view, board: board, interval: .seconds(settings.loadBalancing.probeIntervalSeconds),
                 tls: workerTLS.configurations, seed: UInt64.random(in: .min ... .max), now: LoopClock.now,
-                onModels: { routing.told($0, by: $1) }, logger: logger)
+                onModels: { routing.told($0, by: $1) },
+                onReady: { worker in
+                    let view = routing.view.value
+                    let positions = worker.models.compactMap { view.resolve($0.name) }
+                    for _ in 0..<worker.slots {
+                        for position in positions { desk.wakeNext(view.models[position].index) }
+                    }
+                }, logger: logger)
             metrics.register(
                 source: LaneMetrics(
                     tallies: lanes.tallies, routing: routing.view, board: board, desk: desk, probes: probes.counts

@@ -80,6 +80,16 @@ package struct RoutingView: Sendable {
         modelNames = models.map(\.name).sorted() + served.sorted()
     }
 
+    /// Prompt tokens a second that a worker is believed to compute, of the first of its models.
+    package func prefillRate(of worker: WorkerID) -> Double? {
+        for model in models {
+            for placement in model.placements where workers[placement.position].id == worker {
+                return max(placement.prefillRate, 1)
+            }
+        }
+        return nil
+    }
+
     /// Position in `models` of a name or alias; nil for what nobody serves.
     package func resolve(_ name: String) -> Int? { positions[name] }
 }

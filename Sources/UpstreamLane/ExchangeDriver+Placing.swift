@@ -49,8 +49,8 @@ extension ExchangeDriver {
 
     enum Search {
         case found(Int, ignored: [String])
-        /// Some worker could serve it, none has a free slot.
-        case full
+        /// Some worker could serve it, none has a free slot; with `isLoading` some will once it has loaded its model.
+        case full(isLoading: Bool)
         case none(NoCandidate)
     }
 
@@ -62,8 +62,9 @@ extension ExchangeDriver {
     }
 
     /// The best class of candidates with a free slot, then the strategy's choice among those. Classes, best first:
-    /// healthy, degraded, loading, down (only when most of the model's workers look down, since one broken view must
-    /// not empty the pool). A kind that ignores a parameter is asked only where no usable worker obeys it.
+    /// healthy, degraded, down (only when most of the model's workers look down, since one broken view must not empty the
+    /// pool). A worker that loads is waited for: a client that is sent there and leaves would abort the load, or a clock
+    /// would. A kind that ignores a parameter is asked only where no usable worker obeys it.
     private func findCandidate(_ scanned: ScannedRequest, taken: [Int], shut: [Int], at now: Instant) -> Search {
         let model = view.models[modelPosition]
         let board = loop.shared.board
@@ -89,6 +90,7 @@ extension ExchangeDriver {
         var bestRank = Int.max
         var bestIgnored: [String] = []
         var isFull = false
+        var isLoading = false
         var misfit: String?
         var hasFit = false
         for (position, placement) in model.placements.enumerated() {
@@ -112,11 +114,13 @@ extension ExchangeDriver {
             switch board.condition(worker.index) {
             case .healthy: break
             case .degraded: rank += 1
-            case .loading: rank += 2
+            case .loading:
+                isLoading = true
+                continue
             case .draining, .down(.drained): continue
             case .down:
                 guard panics else { continue }
-                rank += 3
+                rank += 2
             }
             // A breaker that is open is no reason to wait: it may stay open for longer than any queue.
             if shut.contains(position) || board.breakerRefuses(worker.index, model: model.index, at: now) { continue }
@@ -147,7 +151,7 @@ extension ExchangeDriver {
                     stepSlope: placement.stepSlope, loadSeconds: 0, pressure: 0))
         }
         if loop.candidates.isEmpty {
-            if isFull { return .full }
+            if isFull || isLoading { return .full(isLoading: isLoading) }
             if !hasFit {
                 return .none(.unsuitable(misfit ?? "no worker of this model supports the route \(route.path)"))
             }
@@ -293,8 +297,12 @@ extension ExchangeDriver {
         }
     }
 
-    func queueExpired() {
-        leaveQueue(at: loop.now())
+    func queueExpired(at now: Instant) {
+        if let scanned, case .full(isLoading: true) = findCandidate(scanned, taken: [], shut: [], at: now) {
+            // A load has a clock of its own, which ends it and then this wait.
+            return machine.stayQueued(at: now)
+        }
+        leaveQueue(at: now)
         conclude(saturated("No worker had a free slot within \(machine.policy.queue)."))
     }
 

@@ -344,7 +344,7 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
                     status: 408, outcome: .invalid, message: "The request body did not arrive in time.",
                     type: "invalid_request_error", code: "request.body_timeout"))
         case .lookAgain: placeAgain(at: now)
-        case .queueExpired: queueExpired()
+        case .queueExpired: queueExpired(at: now)
         case .connectExpired: attemptFailed(.connectTimedOut, "no connection within \(machine.policy.connect)")
         case .firstByteExpired:
             attemptFailed(

@@ -17,12 +17,20 @@ import Synchronization
 package final class ProbeService: Service {
     /// A probe that takes longer says as much as none.
     static let probeSeconds = 2.0
-    /// A canary waits for what runs before it; a worker that needs longer than this for one token is not well.
-    static let canarySeconds = 60.0
+    /// What one token takes at the most, beyond what stands before it.
+    static let canarySeconds = 5.0
+    static let canarySecondsMax = 60.0
+    /// Exchanges run, and no token came for this long: it is asked for one.
+    static let tokenlessSeconds = 60.0
+    /// Nothing runs there: it is asked for a token now and then all the same.
+    static let idleSeconds = 300.0
+    /// Loads of a worker whose lengths are remembered.
+    static let loadsKept = 8
     static let canaryPath = "/v1/chat/completions"
     static let tick = Duration.milliseconds(50)
 
     package typealias Told = @Sendable (_ models: [String], _ worker: WorkerID) -> Void
+    package typealias Ready = @Sendable (_ worker: Worker) -> Void
 
     private struct Schedule: Sendable {
         var due: [WorkerID: Instant] = [:]
@@ -34,6 +42,8 @@ package final class ProbeService: Service {
         /// What the log has told already: the slots a worker says to have, why its last probe failed.
         var toldSlots: [WorkerID: Int] = [:]
         var toldFailures: [WorkerID: String] = [:]
+        /// Seconds that its last loads took, as its first tokens showed.
+        var loads: [WorkerID: [Double]] = [:]
         var random: SeededGenerator
     }
 
@@ -43,6 +53,7 @@ package final class ProbeService: Service {
     private let tls: Published<[String: TLSConfiguration]>
     private let now: @Sendable () -> Instant
     private let onModels: Told
+    private let onReady: Ready
     private let logger: Logger
     private let schedule: Mutex<Schedule>
     package let counts = ProbeCounts()
@@ -50,7 +61,7 @@ package final class ProbeService: Service {
     package init(
         routing: Published<RoutingView>, board: WorkerBoard, interval: Duration,
         tls: Published<[String: TLSConfiguration]>, seed: UInt64, now: @escaping @Sendable () -> Instant,
-        onModels: @escaping Told, logger: Logger
+        onModels: @escaping Told, onReady: @escaping Ready, logger: Logger
     ) {
         self.routing = routing
         self.board = board
@@ -58,6 +69,7 @@ package final class ProbeService: Service {
         self.tls = tls
         self.now = now
         self.onModels = onModels
+        self.onReady = onReady
         self.logger = logger
         schedule = Mutex(Schedule(random: SeededGenerator(seed: seed)))
     }
@@ -107,6 +119,7 @@ package final class ProbeService: Service {
             schedule.resident = schedule.resident.filter { ids.contains($0.key) }
             schedule.toldSlots = schedule.toldSlots.filter { ids.contains($0.key) }
             schedule.toldFailures = schedule.toldFailures.filter { ids.contains($0.key) }
+            schedule.loads = schedule.loads.filter { ids.contains($0.key) }
             return workers.filter { worker in
                 guard !schedule.busy.contains(worker.id), schedule.due[worker.id].map({ $0 <= now }) ?? true else {
                     return false
@@ -198,6 +211,16 @@ package final class ProbeService: Service {
         _ = schedule.withLock { $0.toldFailures.removeValue(forKey: worker.id) }
         counts.note(worker.index, verdict == .probeLoading ? .loading : .alive)
         tell(worker, verdict)
+        if verdict == .probeAlive { doubt(worker) }
+    }
+
+    /// It answers, which proves little: an engine that has made no token for long is to make one.
+    private func doubt(_ worker: Worker) {
+        let now = now()
+        let proven = max(board.lastToken(worker.index), board.canaries(worker.index).clean)
+        let patience = board.running(worker.index) > 0 ? Self.tokenlessSeconds : Self.idleSeconds
+        guard now.seconds(since: proven) >= patience else { return }
+        tell(worker, .silence)
     }
 
     private func tell(_ worker: Worker, _ input: WorkerHealth.Input) {
@@ -214,12 +237,20 @@ package final class ProbeService: Service {
         guard let current = view.workers.first(where: { $0.id == worker.id }),
             case .token(let model) = proof(of: current)
         else { return }
+        let asked = now()
+        let isLoading = board.condition(worker.index) == .loading
         let answer = await client.post(
             Self.canaryPath, json: Self.canaryBody(model), to: worker, tls: tls.value[worker.id.rawValue],
-            within: Self.canarySeconds)
+            within: patience(with: current, isLoading: isLoading, view))
+        if board.lastToken(worker.index) >= asked, case .failed = answer {
+            // Somebody else got a token meanwhile: it lives, and this one had to wait.
+            counts.note(worker.index, .canaryClean)
+            return tell(worker, .canaryClean)
+        }
         switch answer {
         case .reply(let status, let body) where Self.isAlive(worker.kind, status, body):
             counts.note(worker.index, .canaryClean)
+            if isLoading { noteLoad(of: worker.id, seconds: now().seconds(since: asked)) }
             tell(worker, .canaryClean)
         case .reply(let status, _):
             logger.info("a canary was refused", metadata: ["worker": "\(worker.id.rawValue)", "status": "\(status)"])
@@ -232,6 +263,24 @@ package final class ProbeService: Service {
             logger.info("a canary failed", metadata: ["worker": "\(worker.id.rawValue)", "why": "\(why)"])
             counts.note(worker.index, .canaryFailed)
             tell(worker, .canaryFailed)
+        }
+    }
+
+    /// How long a token may take: the load of a model, or the prompts that stand before it.
+    private func patience(with worker: Worker, isLoading: Bool, _ view: RoutingView) -> Double {
+        guard isLoading else {
+            let rate = view.prefillRate(of: worker.id) ?? 1
+            return min(Self.canarySeconds + Double(board.promptTokens(worker.index)) / rate, Self.canarySecondsMax)
+        }
+        let seen = schedule.withLock { $0.loads[worker.id]?.max() ?? 0 }
+        return max(LoadForecast.seconds(of: worker.models), 2 * seen)
+    }
+
+    private func noteLoad(of worker: WorkerID, seconds: Double) {
+        schedule.withLock { schedule in
+            var loads = schedule.loads[worker] ?? []
+            loads.append(min(seconds, LoadForecast.secondsMax))
+            schedule.loads[worker] = Array(loads.suffix(Self.loadsKept))
         }
     }
 
@@ -285,6 +334,8 @@ package final class ProbeService: Service {
             let condition = board.condition(worker.index)
             let before = schedule.withLock { $0.known.updateValue(condition, forKey: worker.id) }
             guard before != condition else { continue }
+            // Whoever waits for it need not wait until it looks again.
+            if condition == .healthy { onReady(worker) }
             var metadata: Logger.Metadata = ["worker": "\(worker.id.rawValue)", "state": "\(condition.word)"]
             if let before { metadata["was"] = "\(before.word)" }
             if let why = condition.why { metadata["why"] = "\(why)" }

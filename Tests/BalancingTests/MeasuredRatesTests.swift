@@ -103,4 +103,15 @@ struct MeasuredRatesTests {
         #expect(made(1_000, 5_000, confidence: 1).prefill == 5)
         #expect(made(0, 0, confidence: 1, prefill: 0, decode: 0).firstEvent == 15, "no rate is no division by zero")
     }
+
+    @Test("a load may take what its bytes take at a gigabyte a second and half a minute, and one minute at least")
+    func loads() {
+        func seconds(_ billions: Double?..., bits: Int = 4) -> Double {
+            LoadForecast.seconds(
+                of: billions.map { WorkerModel(name: "m", upstreamName: "m", parametersBillions: $0, bits: bits) })
+        }
+        #expect(seconds() == 60 && seconds(nil) == 60 && seconds(8) == 60)
+        #expect(abs(seconds(8, 120) - 97.5) < 1e-6)
+        #expect(seconds(4_000) == 900)
+    }
 }

@@ -24,7 +24,8 @@ struct LaneMetricsTests {
         probes =
             ProbeService(
                 routing: table.view, board: board, interval: .seconds(1), tls: Published([:]), seed: 1, now: { .zero },
-                onModels: { _, _ in }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+                onModels: { _, _ in }, onReady: { _ in },
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             ).counts
         try table.configure(
             settings("cluster_nodes:\n\(node("a", models: "[\"m\", \"n\"]"))\(node("b", models: "[\"m\"]"))"))

@@ -203,4 +203,36 @@ struct SilenceTests {
             }
         }
     }
+
+    @Test(
+        "nobody is sent to a worker that loads: its clients wait, beyond the queue's clock, and leave without a trace there"
+    )
+    func waitsForLoad() async throws {
+        var plan = Self.plan(.mlxLM)
+        plan.policy.total = .seconds(7_200)
+        try await LaneBench.run(plan) { run in
+            try await run.on { bench in
+                let worker = bench.index(0)
+                bench.worker.whenAsked = { connection, _ in
+                    connection.say(Reply.stream(Reply.content("a") + Reply.finish + Reply.done))
+                }
+                bench.shared.board.tellHealth(worker, .connectRefused, at: LoopClock.now())
+                bench.shared.board.tellHealth(worker, .probeAlive, at: LoopClock.now())
+                #expect(bench.shared.board.condition(worker) == .loading)
+                for _ in 0..<4 { bench.ask(LaneBench.stream) }
+                for seconds in stride(from: 31, to: 95, by: 31) { bench.pass(.seconds(seconds)) }
+                bench.exchanges[0].clientGone()
+                bench.exchanges[1].clientGone()
+                #expect(bench.worker.connections.isEmpty && bench.clients[2].endings.isEmpty)
+                #expect(bench.shared.desk.waitingTotal == 2)
+                bench.shared.board.tellHealth(worker, .canaryClean, at: LoopClock.now())
+                bench.pass(.seconds(94))
+            }
+            try await run.until("two answers") { $0.clients[2...].allSatisfy { !$0.endings.isEmpty } }
+            try await run.on { bench in
+                #expect(bench.clients[2...].allSatisfy { $0.status == 200 && $0.text.contains(#""content":"a""#) })
+                #expect(bench.worker.requests.count == 2 && bench.owed == [])
+            }
+        }
+    }
 }

@@ -18,7 +18,10 @@ private final class ProbeBench: Sendable {
     private let told: Told
     /// Shared with the service, which reads it from its own tasks.
     private final class Clock: Sendable { let now = Mutex(Instant(nanoseconds: 1_000_000_000)) }
-    private final class Told: Sendable { let models = Mutex<[String: [String]]>([:]) }
+    private final class Told: Sendable {
+        let models = Mutex<[String: [String]]>([:])
+        let ready = Mutex<[String]>([])
+    }
 
     static let interval = Duration.seconds(10)
 
@@ -34,6 +37,7 @@ private final class ProbeBench: Sendable {
             routing: routing, board: board, interval: Self.interval, tls: Published([:]), seed: 5,
             now: { clock.now.withLock { $0 } },
             onModels: { models, worker in told.models.withLock { $0[worker.rawValue] = models } },
+            onReady: { worker in told.ready.withLock { $0.append(worker.id.rawValue) } },
             logger: Logger(label: "test") { _ in LineLog(lines: logged) })
     }
 
@@ -78,6 +82,8 @@ private final class ProbeBench: Sendable {
 
     func pass(_ duration: Duration) { clock.now.withLock { $0 = $0 + duration } }
     var models: [String: [String]] { told.models.withLock { $0 } }
+    /// Workers that became healthy, in order.
+    var ready: [String] { told.ready.withLock { $0 } }
     func condition(_ place: Int = 0) -> WorkerCondition { board.condition(WorkerIndex(rawValue: place)) }
     func count(_ result: ProbeCounts.Result, _ place: Int = 0) -> Int {
         service.counts.count(WorkerIndex(rawValue: place), result)
@@ -117,6 +123,7 @@ struct ProbeServiceTests {
         let bench = ProbeBench([ProbeBench.worker(0, .openAI, port: server.port, key: "secret")])
         try await bench.run {
             try await until("healthy") { bench.condition() == .healthy }
+            try await until("whoever waits hears of it") { bench.ready == ["w0"] }
             for round in 2...3 {
                 bench.pass(ProbeBench.interval * 1.3)
                 try await until("round \(round)") { bench.count(.alive) == round }
@@ -166,6 +173,38 @@ struct ProbeServiceTests {
             bench.pass(ProbeBench.interval * 1.3)
             try await until("two failed") { bench.count(.canaryFailed) == 2 }
             try await until("down") { bench.condition() == .down(.canary) }
+        }
+        try await server.stop()
+    }
+
+    @Test("a worker without a token for long is asked for one: after a minute if exchanges run there, else after five")
+    func doubts() async throws {
+        let server = try await ScriptedServer.start { _ in .status(200, listing) }
+        let bench = ProbeBench([ProbeBench.worker(0, .mlxLM, port: server.port)])
+        let worker = WorkerIndex(rawValue: 0)
+        try await bench.run {
+            try await until("healthy") { bench.condition() == .healthy }
+            var canaries = 1
+            for (running, passed, isAsked) in [
+                (false, 280.0, false), (false, 30.0, true), (true, 50.0, false), (true, 15.0, true),
+            ] {
+                if running != (bench.board.running(worker) > 0) { _ = bench.board.tryTakeSlot(worker, cap: 1) }
+                let rounds = bench.count(.alive)
+                bench.pass(.seconds(passed))
+                try await until("a round") { bench.count(.alive) == rounds + 1 }
+                if isAsked {
+                    canaries += 1
+                    try await until("a canary") { bench.count(.canaryClean) == canaries }
+                } else {
+                    #expect(bench.count(.canaryClean) == canaries)
+                }
+            }
+            // A token of any exchange is as good.
+            bench.pass(.seconds(70))
+            bench.board.noteToken(worker, at: Instant(nanoseconds: 1_000_000_000) + .seconds(445))
+            let rounds = bench.count(.alive)
+            try await until("a round") { bench.count(.alive) == rounds + 1 }
+            #expect(!bench.board.takeCanaryWish(worker) && bench.count(.canaryClean) == canaries)
         }
         try await server.stop()
     }

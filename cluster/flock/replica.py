@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import ssl
@@ -10,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from .child import Child, quiet_environment, wait_for_file
-from .patience import until
+from .patience import OutOfPatience, until
 from .repository import starling_binary
 
 
@@ -66,6 +67,14 @@ class Replica:
         self.uses_tls = bool(self.settings["server"].get("tls", {}).get("certificate"))
         if wait_ready:
             until("the replica answers 200 on /readyz", lambda: self.get("/readyz")[0] == 200, 15)
+            with contextlib.suppress(OutOfPatience):
+                # A test may want one that never proves itself; the others are there to be used.
+                until("each worker has proved itself", self._trusts_its_workers, 3)
+
+    def _trusts_its_workers(self) -> bool:
+        """Whether none is new any more: until then its clients wait."""
+        listed = json.loads(self.get("/admin/workers")[2])
+        return all(worker["state"] != "loading" for worker in listed["data"])
 
     @property
     def url(self) -> str:

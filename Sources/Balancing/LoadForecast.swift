@@ -1,0 +1,22 @@
+/// How long a worker may take to load a model, before anybody saw it do so.
+package enum LoadForecast {
+    /// An SSD of a Mac reads five times as much; weights are also mapped, checked and copied to the GPU.
+    static let bytesPerSecond = 1e9
+    static let secondsBeyond = 30.0
+    static let secondsMin = 60.0
+    package static let secondsMax = 900.0
+
+    /// Of the largest of the models, since any of them may be the one.
+    package static func seconds(of models: [WorkerModel]) -> Double {
+        let bytes = models.map(\.weightBytes).max() ?? 0
+        return min(max(bytes / bytesPerSecond + secondsBeyond, secondsMin), secondsMax)
+    }
+}
+
+extension WorkerModel {
+    /// Of a model of unknown size: what most fleets serve.
+    package var weightBytes: Double {
+        let billions = parametersBillions ?? activeBillions ?? ChipPriors.usualBillions
+        return billions * 1e9 * ChipPriors.bytesPerParameter(bits: bits ?? ChipPriors.usualBits)
+    }
+}
