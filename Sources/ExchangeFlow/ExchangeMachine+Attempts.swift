@@ -11,6 +11,9 @@ extension ExchangeMachine {
         case conclude
     }
 
+    /// From here on this many attempts in all.
+    package mutating func limitAttempts(to limit: Int) { attemptsLimit = min(attemptsLimit, limit) }
+
     /// One attempt is over without an answer. `prefillSeconds`: what its prompt would cost again. `mayRetry` spends from the retry budget; it is asked only when everything
     /// else allows a retry that costs a worker something.
     package mutating func attemptEnded(
@@ -23,7 +26,7 @@ extension ExchangeMachine {
             hasRetriedFresh = true
             return .retryFresh
         }
-        guard attempts < policy.attemptsMax, now < totalDeadline else { return .conclude }
+        guard attempts < min(policy.attemptsMax, attemptsLimit), now < totalDeadline else { return .conclude }
         switch outcome {
         case .connectFailed, .connectTimedOut, .capacity:
             // Nothing was computed for it anywhere: moving on costs no worker anything.

@@ -23,6 +23,7 @@ package struct ExchangeMachine: Sendable {
     package let policy: ExchangePolicy
 
     var promptTokens = 0
+    var attemptsLimit = Int.max
     /// How long the attempt's worker may be silent.
     private(set) package var clocks: AttemptClocks
     /// When its silence is looked into; never, while that is under way or nobody can be asked.
@@ -78,6 +79,15 @@ package struct ExchangeMachine: Sendable {
         if queueDeadline == .never { queueDeadline = now + policy.queue }
         phaseDeadline = min(queueDeadline, now + policy.queueLook)
     }
+
+    /// It waits to be alone with a worker, in nobody's line.
+    package mutating func queuedAlone(at now: Instant) {
+        queued(at: now)
+        phaseDeadline = min(queueDeadline, now + Self.aloneLook)
+    }
+
+    /// How often a worker is looked at until others have left it alone.
+    static let aloneLook = Duration.milliseconds(50)
 
     /// What it waits for takes longer than the queue's clock knows, and has its own.
     package mutating func stayQueued(at now: Instant) {

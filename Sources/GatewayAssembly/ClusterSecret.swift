@@ -28,6 +28,13 @@ package struct ClusterSecret: Sendable, CustomStringConvertible {
 
     package var description: String { "‹redacted›" }
 
+    /// Key of the fingerprints by which replicas tell each other of requests that end workers.
+    var fingerprintSalt: UInt64 {
+        let code = HMAC<SHA256>.authenticationCode(
+            for: Array("starling request fingerprint: salt, version 1".utf8), using: key)
+        return Array(code).prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
     /// Reads the secret at `path`, or makes one, its folder included.
     ///
     /// Throws a `Failure` whose sentence names the file and the remedy.

@@ -35,7 +35,10 @@ package enum Gateway {
         let metrics = MetricRegistry()
         MetricsSystem.bootstrap(metrics.factory)
 
-        let keys = Published(try keyTable(settings, logger))
+        let secret = try secret(settings, logger)
+        let keys = Published(keyTable(settings, secret))
+        // Without a secret of the cluster's the fingerprints of requests are this process's own.
+        let poison = PoisonTable(salt: secret?.fingerprintSalt ?? UInt64.random(in: .min ... .max))
         let board = WorkerBoard()
         let desk = AdmissionDesk(bound: settings.loadBalancing.queuePerModelMax)
         let routing = RoutingTable(board: board)
@@ -44,7 +47,8 @@ package enum Gateway {
         let workerTLS = WorkerTLS(try WorkerTLS.make(for: settings.clusterNodes))
         let shared = LaneShared(
             routing: routing.view, keys: keys, configuration: configuration, board: board, desk: desk,
-            workerTLS: workerTLS.contexts, seed: UInt64.random(in: .min ... .max), judge: CredentialJudge.judge,
+            poison: poison, workerTLS: workerTLS.contexts, seed: UInt64.random(in: .min ... .max),
+            judge: CredentialJudge.judge,
             writeLine: { writer.append($0) })
 
         let loops = settings.server.workers == 0 ? System.coreCount : settings.server.workers
@@ -123,10 +127,13 @@ package enum Gateway {
         return logger
     }
 
-    private static func keyTable(_ settings: GatewaySettings, _ logger: Logger) throws(GatewayFailure) -> KeyTable {
+    /// Nil when no client has to prove who it is.
+    private static func secret(
+        _ settings: GatewaySettings, _ logger: Logger
+    ) throws(GatewayFailure) -> ClusterSecret? {
         guard settings.auth.enabled else {
             logger.warning("auth.enabled is false: whoever reaches this port may use every worker")
-            return .open
+            return nil
         }
         let secret: ClusterSecret
         do throws(ClusterSecret.Failure) {
@@ -137,6 +144,11 @@ package enum Gateway {
         if secret.isNew {
             logger.notice("made a new cluster secret", metadata: ["file": "\(settings.cluster.secretFile)"])
         }
+        return secret
+    }
+
+    private static func keyTable(_ settings: GatewaySettings, _ secret: ClusterSecret?) -> KeyTable {
+        guard let secret else { return .open }
         guard settings.auth.createAdminKey else { return .empty }
         let key = BootstrapKey(secret)
         return KeyTable([

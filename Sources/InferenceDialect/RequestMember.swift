@@ -5,6 +5,7 @@ enum RequestMember: UInt8 {
     case model, stream, streamOptions, messages, prompt, input, maxTokens, maxCompletionTokens, maxOutputTokens
     case temperature, topP, minP, topK, frequencyPenalty, presencePenalty, repetitionPenalty, n, seed, stop, logitBias
     case logprobs, topLogprobs, tools, toolChoice, responseFormat, user, templateArguments, loaderField
+    case aside
     // Of inner objects.
     case role, content, toolCalls, type, text, imageURL, url, function, name, arguments, parameters, includeUsage
 
@@ -23,6 +24,9 @@ enum RequestMember: UInt8 {
         }
     }
 
+    /// Whether the answer is the same without it, but for its form.
+    var isAside: Bool { self == .aside || self == .stream || self == .streamOptions || self == .user }
+
     /// A member of the outermost object.
     static func outer(_ key: KeptText) -> RequestMember {
         switch key.count {
@@ -37,11 +41,18 @@ enum RequestMember: UInt8 {
                     key, "tools", .tools,
                     either(
                         key, "input", .input,
-                        either(key, "top_p", .topP, either(key, "min_p", .minP, named(key, "top_k", .topK))))))
+                        either(
+                            key, "top_p", .topP,
+                            either(
+                                key, "min_p", .minP,
+                                either(key, "top_k", .topK, named(key, "store", .aside)))))))
         case 6: return either(key, "stream", .stream, named(key, "prompt", .prompt))
         case 8:
             return either(
-                key, "messages", .messages, either(key, "logprobs", .logprobs, named(key, "adapters", .loaderField)))
+                key, "messages", .messages,
+                either(
+                    key, "logprobs", .logprobs,
+                    either(key, "adapters", .loaderField, named(key, "metadata", .aside))))
         case 10: return either(key, "max_tokens", .maxTokens, named(key, "logit_bias", .logitBias))
         case 11:
             return either(
@@ -124,6 +135,7 @@ enum RequestMember: UInt8 {
         case .user: "user"
         case .templateArguments: "chat_template_kwargs"
         case .loaderField: "adapters"
+        case .aside: "metadata"
         case .role: "role"
         case .content: "content"
         case .toolCalls: "tool_calls"

@@ -32,7 +32,7 @@ extension RequestScan {
         }
         let member = top.member
         // Members that only one kind knows have one name between them and no meaning here.
-        guard member != .unknown, member != .loaderField else { return }
+        guard member != .unknown, member != .loaderField, member != .aside else { return }
         guard top.seen & member.bit == 0 else { throw .value(path(), "it is given twice") }
         top.seen |= member.bit
     }
@@ -48,7 +48,7 @@ extension RequestScan {
         case .messages: if route == .chatCompletions { return member }
         case .prompt: if route == .completions { return member }
         case .input: if route == .embeddings { return member }
-        case .model, .stream, .user, .loaderField: return member
+        case .model, .stream, .user, .loaderField, .aside: return member
         default: if route == .chatCompletions || route == .completions { return member }
         }
         return .unknown
@@ -129,7 +129,7 @@ extension RequestScan {
                 throw .value(path(), "it must be a string, or an array of strings or of token ids")
             }
             return Reading(spot: .prompt)
-        case .unknown, .loaderField: return Reading()
+        case .unknown, .loaderField, .aside: return Reading()
         default: break
         }
         // All others are optional, and null means absent.

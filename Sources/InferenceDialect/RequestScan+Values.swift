@@ -69,6 +69,7 @@ extension RequestScan {
     }
 
     private mutating func outerEnded(_ member: RequestMember, _ kind: Kind, end: Int) throws(ScanFailure) {
+        found.asides.ends(at: end, isUnwanted: member.isAside)
         if kind == .null {
             if member == .streamOptions { found.streamOptionsRange = scalarStart..<end }
             if member == .maxTokens { found.maxTokensNull = scalarStart..<end }
@@ -143,7 +144,10 @@ extension RequestScan {
     }
 
     mutating func containerEnded(_ frame: Frame, end: Int) throws(ScanFailure) {
-        if outer.count == 1 { found.nulls.ends(at: end, isUnwanted: false) }
+        if outer.count == 1 {
+            found.nulls.ends(at: end, isUnwanted: false)
+            found.asides.ends(at: end, isUnwanted: outer[0].member.isAside)
+        }
         switch frame.spot {
         case .message:
             guard Self.has(.role, frame) else { throw missing("role") }

@@ -178,7 +178,10 @@ package struct RequestScan: Sendable {
     private mutating func beginKey(_ byte: UInt8, _ place: Int) throws(ScanFailure) {
         guard byte == UInt8(ascii: "\"") else { throw unexpected(byte, place) }
         isKey = true
-        if outer.isEmpty { found.nulls.begins(at: base + place) }
+        if outer.isEmpty {
+            found.nulls.begins(at: base + place)
+            found.asides.begins(at: base + place)
+        }
         beginString(place, keeping: RequestMember.longestName + 1)
         top.count += 1
     }

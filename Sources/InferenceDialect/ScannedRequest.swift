@@ -57,6 +57,9 @@ package struct ScannedRequest: Equatable, Sendable {
     /// The largest token id in `logit_bias`.
     package internal(set) var largestBias: Int64?
 
+    /// Members that do not change what is asked: `stream`, `stream_options`, `user`, `metadata`, `store`.
+    package internal(set) var asides = RemovalList()
+
     /// Bytes of text in messages, prompt or input, escapes undone.
     package internal(set) var promptBytes = 0
     /// The model, the tools and the prompt through its first user message: the same for every later turn of a conversation.

@@ -12,6 +12,7 @@ package final class WorkerBoard: Sendable {
     package static let workersMax = 256
 
     private let cells: [Cell]
+    private let reservations = Atomic<Int>(0)
     private let claimed = Mutex<[WorkerID: WorkerIndex]>([:])
 
     package init() { cells = (0..<Self.workersMax).map { Cell(seed: UInt64($0)) } }
@@ -55,6 +56,47 @@ package final class WorkerBoard: Sendable {
         self[worker].orphans.load(ordering: .relaxed) < Self.orphansMax
     }
 
+    // MARK: Riding alone
+
+    /// Exchanges there that have no token yet.
+    package func raiseUnproven(_ worker: WorkerIndex) {
+        self[worker].unproven.add(1, ordering: .sequentiallyConsistent)
+    }
+
+    package func lowerUnproven(_ worker: WorkerIndex) {
+        Self.lower(self[worker].unproven, "exchange without a token", worker)
+    }
+
+    package func unproven(_ worker: WorkerIndex) -> Int {
+        self[worker].unproven.load(ordering: .sequentiallyConsistent)
+    }
+
+    /// Keeps new exchanges away from a worker, for one that is to be alone with it. At most `limit` workers at a time are
+    /// kept so: the others carry the traffic.
+    package func tryReserve(_ worker: WorkerIndex, limit: Int) -> Bool {
+        guard Self.tryRaise(reservations, limit) else { return false }
+        if Self.tryRaise(self[worker].reserved, 1) { return true }
+        reservations.subtract(1, ordering: .sequentiallyConsistent)
+        return false
+    }
+
+    package func endReservation(_ worker: WorkerIndex) {
+        Self.lower(self[worker].reserved, "reservation", worker)
+        reservations.subtract(1, ordering: .sequentiallyConsistent)
+    }
+
+    package func isReserved(_ worker: WorkerIndex) -> Bool {
+        self[worker].reserved.load(ordering: .sequentiallyConsistent) > 0
+    }
+
+    // MARK: Deaths
+
+    /// Rises each time the worker comes back to life.
+    package func incarnation(_ worker: WorkerIndex) -> Int { self[worker].incarnation.load(ordering: .relaxed) }
+
+    package func noteCasualty(_ worker: WorkerIndex) { self[worker].casualties.add(1, ordering: .relaxed) }
+    package func casualties(_ worker: WorkerIndex) -> Int { self[worker].casualties.load(ordering: .relaxed) }
+
     // MARK: Dials
 
     /// A dial may begin if fewer than `cap` are under way.
@@ -94,6 +136,10 @@ package final class WorkerBoard: Sendable {
             return effects
         }
         if effects.contains(.wantsCanary) { cell.wantsCanary.store(true, ordering: .releasing) }
+        for case .changed(from: .down(let why), to: let next) in effects where why != .drained {
+            if case .down = next { continue }
+            cell.incarnation.add(1, ordering: .relaxed)
+        }
         switch input {
         case .canaryClean: cell.canaryClean.store(now.nanoseconds, ordering: .releasing)
         case .canaryFailed, .connectRefused, .deadVerdict:
@@ -225,6 +271,10 @@ private final class Cell: Sendable {
 
     let running = Atomic<Int>(0)
     let orphans = Atomic<Int>(0)
+    let unproven = Atomic<Int>(0)
+    let reserved = Atomic<Int>(0)
+    let incarnation = Atomic<Int>(0)
+    let casualties = Atomic<Int>(0)
     let connecting = Atomic<Int>(0)
     let prompt = Atomic<Int>(0)
     let output = Atomic<Int>(0)

@@ -34,6 +34,7 @@ extension ExchangeDriver {
         firstEventAt = now
         machine.contentCommitted(at: now)
         placement?.paidPrompt(on: loop.shared.board)
+        proven()
         status = head.status
         client?.sendHead(loop.responseHead(for: self, from: head, in: bytes))
     }
@@ -145,6 +146,7 @@ extension ExchangeDriver {
         }
         machine.contentCommitted(at: now)
         placement?.paidPrompt(on: loop.shared.board)
+        proven()
         for buffer in stream?.held ?? [] { send(buffer) }
         stream?.held = []
         stream?.heldBytes = 0

@@ -38,6 +38,7 @@ extension ExchangeDriver {
         if firstEventAt == .never {
             firstEventAt = now
             placement?.paidPrompt(on: loop.shared.board)
+            proven()
         }
         loop.noteEvent(gapSince: lastEventAt, at: now)
         lastEventAt = now
@@ -151,6 +152,7 @@ extension ExchangeDriver {
         self.connection = nil
         var owing = placed
         owing.paidPrompt(on: loop.shared.board)
+        if owing.isUnproven { loop.shared.board.lowerUnproven(placed.worker.index) }
         loop.shared.board.removeTokens(placed.worker.index, prompt: 0, output: placed.outputTokens)
         if placed.isBreakerProbe {
             loop.shared.board.recordBreaker(

@@ -25,6 +25,7 @@ extension ExchangeDriver {
             outcome: outcome, detail: detail, workerID: placement?.worker.id.rawValue ?? "", status: status, body: body)
         lastFailure = failure
         let now = loop.now()
+        if workerMayHaveDied(outcome, at: now) { return }
         let next = machine.attemptEnded(outcome, prefillSeconds: forecastPrefill ?? 0, at: now) {
             loop.retryBudget.mayRetry(at: now)
         }
@@ -63,11 +64,14 @@ extension ExchangeDriver {
         dropTicket()
         dropConnection()
         series = nil
+        // Whoever dies of it must find it alone to the end: the reservation goes with the attempt.
+        endReservation()
         guard var placed = placement else { return }
         placement = nil
         let now = loop.now()
         let board = loop.shared.board
         placed.paidPrompt(on: board)
+        if placed.isUnproven { board.lowerUnproven(placed.worker.index) }
         board.removeTokens(placed.worker.index, prompt: 0, output: placed.outputTokens)
         let model = view.models[modelPosition].index
         switch outcome.blamesWorker {
@@ -84,6 +88,7 @@ extension ExchangeDriver {
         case .answered:
             loop.noteHold(seconds: now.seconds(since: placed.since))
             noteRates(of: placed, at: now)
+            if !loop.shared.poison.hasNone { loop.shared.poison.answered(fingerprint()) }
             if board.condition(placed.worker.index) != .healthy {
                 board.tellHealth(placed.worker.index, .tokensSeen, at: now)
             }
@@ -224,7 +229,7 @@ extension ExchangeDriver {
     /// The exchange is over. Whatever is still held is let go; the access line is written.
     func settle(_ outcome: ExchangeOutcome) {
         guard machine.phase != .settled else { return }
-        if placement != nil || ticket != nil { finishAttempt(.cancelled) }
+        if placement != nil || ticket != nil || reservation != nil { finishAttempt(.cancelled) }
         loop.wheel.disarm(self)
         if usage == nil { usage = stream?.cutter.facts.usage ?? plainScan.usage }
         let now = loop.now()

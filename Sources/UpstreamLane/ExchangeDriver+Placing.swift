@@ -11,6 +11,7 @@ extension ExchangeDriver {
     /// Finds a worker with a free slot and goes there, or takes a ticket, or tells the client why not.
     func place(at now: Instant) {
         guard let scanned else { return }
+        if isSuspect { return placeAlone(at: now) }
         var taken: [Int] = []
         var shut: [Int] = []
         // Whoever has just come stands behind those who wait, even if a slot is free: it is theirs.
@@ -31,11 +32,21 @@ extension ExchangeDriver {
                     taken.append(position)
                     continue
                 }
+                loop.shared.board.raiseUnproven(worker.index)
+                if loop.shared.board.isReserved(worker.index) {
+                    // Kept for another, in the moment between the look and the slot.
+                    loop.shared.board.lowerUnproven(worker.index)
+                    loop.shared.board.releaseSlot(worker.index)
+                    if plainAnswer == .orphaned { loop.shared.board.releaseOrphanPlace(worker.index) }
+                    taken.append(position)
+                    continue
+                }
                 let admission = loop.shared.board.breakerAllows(
                     worker.index, model: view.models[modelPosition].index, at: now)
                 guard admission != .refused else {
                     // Another loop took the permit. The slot was held for this look only, so nobody is woken for it.
                     if plainAnswer == .orphaned { loop.shared.board.releaseOrphanPlace(worker.index) }
+                    loop.shared.board.lowerUnproven(worker.index)
                     loop.shared.board.releaseSlot(worker.index)
                     shut.append(position)
                     continue
@@ -65,7 +76,11 @@ extension ExchangeDriver {
     /// healthy, degraded, down (only when most of the model's workers look down, since one broken view must not empty the
     /// pool). A worker that loads is waited for: a client that is sent there and leaves would abort the load, or a clock
     /// would. A kind that ignores a parameter is asked only where no usable worker obeys it.
-    private func findCandidate(_ scanned: ScannedRequest, taken: [Int], shut: [Int], at now: Instant) -> Search {
+    ///
+    /// `alone`: a worker is looked for whose slots will be waited for.
+    func findCandidate(
+        _ scanned: ScannedRequest, taken: [Int] = [], shut: [Int] = [], alone: Bool = false, at now: Instant
+    ) -> Search {
         let model = view.models[modelPosition]
         let board = loop.shared.board
         var down = 0
@@ -128,7 +143,8 @@ extension ExchangeDriver {
             let hasRoom =
                 running < worker.slots
                 && (board.hasOrphanPlace(worker.index) || plainAnswerForm(of: worker, scanned) != .orphaned)
-            if !hasRoom || taken.contains(position) {
+            let isKept = board.isReserved(worker.index)
+            if isKept || (!hasRoom && !alone) || taken.contains(position) {
                 isFull = true
                 continue
             }
@@ -177,7 +193,7 @@ extension ExchangeDriver {
         return StableHash64.hash(tenant.key.rawValue)
     }
 
-    private func start(
+    func start(
         _ position: Int, _ worker: Worker, _ ignored: [String], _ plainAnswer: PlainAnswerForm, isBreakerProbe: Bool,
         at now: Instant
     ) {
@@ -202,7 +218,7 @@ extension ExchangeDriver {
     }
 
     /// How a worker is asked for an answer whose client wants no stream. A stream is never more than a stream.
-    private func plainAnswerForm(of worker: Worker, _ scanned: ScannedRequest) -> PlainAnswerForm {
+    func plainAnswerForm(of worker: Worker, _ scanned: ScannedRequest) -> PlainAnswerForm {
         let traits = loop.dialect(of: worker.kind).traits
         guard !scanned.stream, AnswerAssembly.serves(route) else { return .plain }
         switch worker.plainAssembly {
@@ -261,6 +277,7 @@ extension ExchangeDriver {
     /// The clock says to look: a worker that came back wakes nobody by itself.
     func placeAgain(at now: Instant) {
         guard machine.phase == .queued, let scanned else { return }
+        if isSuspect { return placeAlone(at: now) }
         switch findCandidate(scanned, taken: [], shut: [], at: now) {
         case .found:
             machine.queued(at: now)
@@ -279,7 +296,7 @@ extension ExchangeDriver {
         place(at: loop.now())
     }
 
-    private func leaveQueue(at now: Instant) {
+    func leaveQueue(at now: Instant) {
         dropTicket()
         wasWoken = false
         machine.leftQueue()
@@ -316,7 +333,7 @@ extension ExchangeDriver {
             type: "server_error", code: "gateway.saturated", retryAfter: seconds, shouldRetry: true)
     }
 
-    private func concludeWithoutCandidate(_ reason: NoCandidate) {
+    func concludeWithoutCandidate(_ reason: NoCandidate) {
         let entry = view.models[modelPosition]
         if let failure = lastFailure { return conclude(failure) }
         switch reason {

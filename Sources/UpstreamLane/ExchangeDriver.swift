@@ -62,6 +62,13 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
     var errorBytes = ByteBuffer()
     var lastFailure: AttemptFailure?
 
+    // Suspicion.
+    /// A worker died while it was under way: it is tried alone, or not at all.
+    var isSuspect = false
+    /// The worker that is kept free of others for it, by its position among the model's placements.
+    var reservation: Int?
+    private var knownFingerprint: UInt64?
+
     // For the log.
     var status = 0
     var firstEventAt = Instant.never
@@ -96,6 +103,8 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
         let dialect: WorkerDialect
         let upstreamName: String
         let isBreakerProbe: Bool
+        /// No token came yet.
+        var isUnproven = true
         /// How a plain answer is asked for there.
         let plainAnswer: PlainAnswerForm
         let promptTokens: Int
@@ -228,7 +237,24 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
             isStream: scanned.stream, sendsKeepalives: sendsKeepalives, promptTokens: scanned.estimatedPromptTokens,
             at: now)
         loop.retryBudget.noteExchange(at: now)
+        if !loop.shared.poison.hasNone {
+            switch loop.shared.poison.judge(fingerprint(), at: now) {
+            case .unknown: break
+            case .suspect: suspected()
+            case .convicted: return refuse(poisoned(status: 422))
+            }
+        }
         place(at: now)
+    }
+
+    /// What it asks, as one number. Computed when somebody wants to know, which is seldom.
+    func fingerprint() -> UInt64 {
+        if let knownFingerprint { return knownFingerprint }
+        guard let scanned else { return 0 }
+        var made = RequestFingerprint(scanned, route: route, salt: loop.shared.poison.salt)
+        for part in body { part.readableBytesView.withUnsafeBytes { made.feed($0) } }
+        knownFingerprint = made.digest()
+        return made.digest()
     }
 
     private func contextFailure(_ scanned: ScannedRequest, _ model: RoutingView.ModelEntry) -> ClientError? {

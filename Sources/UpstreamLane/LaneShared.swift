@@ -10,6 +10,7 @@ package final class LaneShared: Sendable {
     package let configuration: Published<LaneConfiguration>
     package let board: WorkerBoard
     package let desk: AdmissionDesk
+    package let poison: PoisonTable
     /// Judges an `Authorization` field's value against a table; called on a loop, must not block.
     package let judge: @Sendable (String?, KeyTable) -> Result<AuthenticatedTenant, LaneAuthenticationFailure>
     /// Takes one access line, newline included; must not block.
@@ -20,7 +21,8 @@ package final class LaneShared: Sendable {
 
     package init(
         routing: Published<RoutingView>, keys: Published<KeyTable>, configuration: Published<LaneConfiguration>,
-        board: WorkerBoard, desk: AdmissionDesk, workerTLS: Published<[String: NIOSSLContext]>, seed: UInt64,
+        board: WorkerBoard, desk: AdmissionDesk, poison: PoisonTable, workerTLS: Published<[String: NIOSSLContext]>,
+        seed: UInt64,
         judge: @escaping @Sendable (String?, KeyTable) -> Result<AuthenticatedTenant, LaneAuthenticationFailure>,
         writeLine: @escaping @Sendable (UnsafeRawBufferPointer) -> Void
     ) {
@@ -29,6 +31,7 @@ package final class LaneShared: Sendable {
         self.configuration = configuration
         self.board = board
         self.desk = desk
+        self.poison = poison
         self.workerTLS = workerTLS
         self.seed = seed
         self.judge = judge

@@ -121,7 +121,8 @@ final class LaneBench {
         self.lines = lines
         shared = LaneShared(
             routing: Published(view), keys: Published(plan.keys), configuration: Published(configuration), board: board,
-            desk: AdmissionDesk(bound: plan.queueBound), workerTLS: Published([:]), seed: 42,
+            desk: AdmissionDesk(bound: plan.queueBound), poison: PoisonTable(salt: 7), workerTLS: Published([:]),
+            seed: 42,
             judge: { field, table in
                 if let anonymous = table.anonymous { return .success(anonymous) }
                 return .failure(LaneAuthenticationFailure(message: "no: \(field ?? "nothing")"))
@@ -202,6 +203,8 @@ final class LaneBench {
         for position in workers.indices {
             let worker = index(position)
             if board.running(worker) != 0 { owed.append("w\(position): \(board.running(worker)) slots") }
+            if board.unproven(worker) != 0 { owed.append("w\(position): \(board.unproven(worker)) without a token") }
+            if board.isReserved(worker) { owed.append("w\(position): a reservation") }
             if board.promptTokens(worker) != 0 {
                 owed.append("w\(position): \(board.promptTokens(worker)) prompt tokens")
             }
