@@ -5,6 +5,7 @@ package struct AnswerWriter: Sendable {
     let flavor: Flavor
     let ask: Ask
     let id: String
+    private let number: Int
     let created: Int
     /// The model's name in the answer; a fault may have changed it.
     let model: String
@@ -12,6 +13,8 @@ package struct AnswerWriter: Sendable {
     var opened: [Bool]
     private var ended: [Bool]
     private var isBegun = false
+    private let object: String
+    private var eventNumber = 0
     /// The constant beginning of every event, up to its choices.
     let prefix: [UInt8]
 
@@ -19,12 +22,15 @@ package struct AnswerWriter: Sendable {
         self.flavor = flavor
         self.ask = ask
         self.created = created
-        id = (ask.route == .chat ? "chatcmpl-" : "cmpl-") + "sim" + String(number)
+        // llama.cpp calls texts by the name of chats, too.
+        id = (ask.route == .chat || flavor == .llamaCpp ? "chatcmpl-" : "cmpl-") + "sim" + String(number)
+        self.number = number
         model = wrongModel ? "another-model" : ask.modelEcho
         tellers = ask.plan.choices.map(ChoiceTeller.init)
         opened = Array(repeating: false, count: tellers.count)
         ended = opened
         let object = ask.route == .text ? "text_completion" : ask.stream ? "chat.completion.chunk" : "chat.completion"
+        self.object = object
         prefix = Self.prefix(flavor, id, object, model, created)
     }
 
@@ -39,7 +45,14 @@ package struct AnswerWriter: Sendable {
         text.number(created)
         text.raw(",\"model\":")
         text.string(model)
-        if flavor == .llamaCpp { text.raw(",\"system_fingerprint\":\"b6000-sim\"") }
+        switch flavor {
+        case .llamaCpp: text.raw(",\"system_fingerprint\":\"b6000-sim\"")
+        case .ollama: text.raw(",\"system_fingerprint\":\"fp_ollama\"")
+        case .lmStudio:
+            text.raw(",\"system_fingerprint\":")
+            text.string(model)
+        default: break
+        }
         return text.bytes
     }
 
@@ -50,16 +63,46 @@ package struct AnswerWriter: Sendable {
         guard ask.stream, !isBegun else { return }
         isBegun = true
         if flavor == .llamaCpp, ask.severalPrompts { text.raw("data: null\n\n") }
-        guard flavor == .openAI, ask.route == .chat else { return }
+        if flavor == .exo { comment(into: &text) }
+        guard flavor.opensAtOnce, ask.route == .chat else { return }
         for choice in tellers.indices { open(choice, &text) }
     }
 
+    /// How far the prompt has been computed.
     package func progress(done: Int, of total: Int, into text: inout JSONText) {
-        text.raw(": keepalive ")
-        text.number(done)
-        text.raw("/")
-        text.number(total)
-        text.raw("\n\n")
+        switch flavor {
+        case .exo:
+            text.raw(": prefill_progress {\"model\":")
+            text.string(model)
+            text.raw(",\"processed_tokens\":")
+            text.number(done)
+            text.raw(",\"total_tokens\":")
+            text.number(total)
+            text.raw("}\n\n")
+        case .llamaCpp:
+            text.raw("data: ")
+            text.raw(prefix)
+            text.raw(",\"choices\":[],\"prompt_progress\":{\"total\":")
+            text.number(total)
+            text.raw(",\"cache\":0,\"processed\":")
+            text.number(done)
+            text.raw("}}\n\n")
+        default:
+            text.raw(": keepalive ")
+            text.number(done)
+            text.raw("/")
+            text.number(total)
+            text.raw("\n\n")
+        }
+    }
+
+    /// Something that is no event, so that nobody takes the silence for death.
+    package func comment(into text: inout JSONText) {
+        switch flavor {
+        case .vllmMLX: text.raw(": heartbeat\n\n")
+        case .exo: text.raw(": keep-alive\n\n")
+        default: text.raw(":\n\n")
+        }
     }
 
     /// `count` further tokens of every choice.
@@ -73,14 +116,22 @@ package struct AnswerWriter: Sendable {
     /// The finish reasons, the usage if it was asked for, and the end mark.
     package mutating func finish(cachedTokens: Int, into text: inout JSONText) {
         for choice in tellers.indices where !ended[choice] { end(choice, &text) }
-        if ask.includeUsage {
+        if ask.includeUsage, !(flavor == .llamaCpp && ask.route == .text), flavor != .exo {
             // llama.cpp counts each choice in a chunk of its own.
             let perChoice = flavor == .llamaCpp && ask.route == .chat && tellers.count > 1
-            for choice in perChoice ? Array(tellers.indices) : [-1] {
+            // vllm_mlx tells the same usage twice.
+            for choice in perChoice ? Array(tellers.indices) : flavor == .vllmMLX ? [-1, -1] : [-1] {
                 usageEvent(
                     completion: perChoice ? tellers[choice].plan.tokens : ask.plan.completionTokens, cachedTokens, &text
                 )
             }
+        }
+        if flavor == .exo {
+            text.raw(": generation_stats {\"prompt_tokens\":")
+            text.number(ask.plan.promptTokens)
+            text.raw(",\"generation_tokens\":")
+            text.number(ask.plan.completionTokens)
+            text.raw("}\n\n")
         }
         if !ask.losesDone { text.raw("data: [DONE]\n\n") }
     }
@@ -89,10 +140,11 @@ package struct AnswerWriter: Sendable {
     package func errorEvent(into text: inout JSONText) {
         text.raw("data: ")
         text.raw(
-            flavor == .mlxLM
-                ? ErrorText.flat("generation failed by script")
-                : ErrorText.openAI("generation failed by script", type: "server_error", code: "scripted"))
+            flavor == .vllmMLX
+                ? ErrorText.openAI("generation failed by script", type: "server_error", code: "scripted")
+                : ErrorText.failure(flavor, 500, "generation failed by script", code: "scripted"))
         text.raw("\n\n")
+        if flavor == .exo || flavor == .vllmMLX { text.raw("data: [DONE]\n\n") }
     }
 
     private mutating func token(_ choice: Int, _ text: inout JSONText) {
@@ -100,19 +152,29 @@ package struct AnswerWriter: Sendable {
             if !ended[choice] { end(choice, &text) }
             return
         }
-        if case .toolCall = tellers[choice].plan.content, flavor == .mlxLM { return }
-        if !opened[choice], flavor == .llamaCpp, ask.route == .chat { open(choice, &text) }
-        event(choice, finish: nil, &text) { writer, text in writer.delta(choice, token, &text) }
+        if case .toolCall = tellers[choice].plan.content, flavor.sendsCallsWhole { return }
+        if !opened[choice], opensLate { open(choice, &text) }
+        let isLast = flavor.finishesWithText && tellers[choice].isAtEnd
+        let finish = isLast ? tellers[choice].plan.finish : nil
+        event(choice, finish: finish, &text) { writer, text in writer.delta(choice, token, &text) }
         opened[choice] = true
+        ended[choice] = isLast
+    }
+
+    /// The role stands before the first token, and the call's name before its arguments.
+    private var opensLate: Bool {
+        ask.route == .chat && !flavor.opensAtOnce && !flavor.sendsCallsWhole
     }
 
     private mutating func open(_ choice: Int, _ text: inout JSONText) {
         opened[choice] = true
         let flavor = flavor
-        event(choice, finish: nil, &text) { _, text in
-            text.raw(
-                flavor == .llamaCpp
-                    ? "\"role\":\"assistant\",\"content\":null" : "\"role\":\"assistant\",\"content\":\"\"")
+        if flavor.opensWithRole {
+            event(choice, finish: nil, &text) { _, text in
+                text.raw(
+                    flavor == .llamaCpp
+                        ? "\"role\":\"assistant\",\"content\":null" : "\"role\":\"assistant\",\"content\":\"\"")
+            }
         }
         if case .toolCall(let name, _) = tellers[choice].plan.content {
             let id = callID(choice)
@@ -129,9 +191,9 @@ package struct AnswerWriter: Sendable {
     private mutating func end(_ choice: Int, _ text: inout JSONText) {
         ended[choice] = true
         let plan = tellers[choice].plan
-        if !opened[choice], flavor == .llamaCpp, ask.route == .chat { open(choice, &text) }
-        // mlx_lm writes nothing while a call is made: it comes whole, in an event of its own.
-        if case .toolCall(let name, let arguments) = plan.content, flavor == .mlxLM {
+        if !opened[choice], opensLate { open(choice, &text) }
+        // Nothing was written while the call was made: it comes whole, in an event of its own.
+        if case .toolCall(let name, let arguments) = plan.content, flavor.sendsCallsWhole {
             let id = callID(choice)
             event(choice, finish: nil, &text) { _, text in
                 text.raw("\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":")
@@ -144,15 +206,19 @@ package struct AnswerWriter: Sendable {
             }
         }
         event(choice, finish: plan.finish, &text) { writer, text in
-            if writer.flavor == .mlxLM, writer.ask.route == .chat { text.raw("\"role\":\"assistant\"") }
+            if !writer.flavor.opensWithRole, writer.ask.route == .chat { text.raw("\"role\":\"assistant\"") }
         }
     }
 
-    private func event(
+    private mutating func event(
         _ choice: Int, finish: FinishReason?, _ text: inout JSONText, _ delta: (AnswerWriter, inout JSONText) -> Void
     ) {
         text.raw("data: ")
-        text.raw(prefix)
+        eventNumber += 1
+        // vllm_mlx gives each event of a text an id of its own.
+        text.raw(
+            flavor == .vllmMLX && ask.route == .text
+                ? Self.prefix(flavor, "\(id)-\(eventNumber)", object, model, created) : prefix)
         text.raw(",\"choices\":[{\"index\":")
         text.number(choice)
         if ask.route == .chat {
@@ -161,11 +227,21 @@ package struct AnswerWriter: Sendable {
             text.raw("}")
         } else {
             text.raw(",\"text\":")
-            if finish == nil { delta(self, &text) } else { text.raw("\"\"") }
+            let before = text.bytes.count
+            delta(self, &text)
+            if text.bytes.count == before { text.raw("\"\"") }
         }
         text.raw(",\"finish_reason\":")
         if let finish { text.string(finish.rawValue) } else { text.raw("null") }
-        text.raw("}]}\n\n")
+        text.raw("}]")
+        if flavor == .vllmMLX { text.raw(",\"usage\":null") }
+        // exo's last chunk tells the usage, and so does each choice's of llama.cpp's texts.
+        let isTold = flavor == .exo || (flavor == .llamaCpp && ask.route == .text && ask.includeUsage)
+        if finish != nil, isTold {
+            text.raw(",")
+            usage(completion: tellers[choice].plan.tokens, 0, &text)
+        }
+        text.raw("}\n\n")
     }
 
     private func delta(_ choice: Int, _ token: ChoiceTeller.Token, _ text: inout JSONText) {
@@ -175,10 +251,10 @@ package struct AnswerWriter: Sendable {
             }
             return
         }
-        if flavor == .mlxLM { text.raw("\"role\":\"assistant\",") }
+        if !flavor.opensWithRole { text.raw("\"role\":\"assistant\",") }
         switch token {
         case .thought(let bytes):
-            text.raw(flavor == .mlxLM ? "\"reasoning\":" : "\"reasoning_content\":")
+            text.raw(flavor.thoughts)
             text.string(bytes)
         case .said(let bytes):
             if case .toolCall = tellers[choice].plan.content {
@@ -192,5 +268,5 @@ package struct AnswerWriter: Sendable {
         }
     }
 
-    func callID(_ choice: Int) -> String { "call_" + id.dropFirst(ask.route == .chat ? 9 : 4) + "_" + String(choice) }
+    func callID(_ choice: Int) -> String { "call_sim\(number)_\(choice)" }
 }

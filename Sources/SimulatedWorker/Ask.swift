@@ -4,6 +4,8 @@ package struct Ask: Sendable {
         case chat = "/v1/chat/completions"
         case text = "/v1/completions"
         case embeddings = "/v1/embeddings"
+        /// The server's own order to load a model. It waits its turn like a request and makes no tokens.
+        case load
     }
 
     package var route: Route
@@ -16,7 +18,11 @@ package struct Ask: Sendable {
     /// The request named `stream_options` without `include_usage`, on which mlx_lm stumbles at its end.
     package var losesDone = false
     package var runsAlone = false
+    /// llama.cpp's `return_progress`.
+    package var wantsProgress = false
     package var severalPrompts = false
+    /// What an order to load says about how long the model is to stay.
+    package var keepAlive: KeepAlive?
     package var plan: AnswerPlan
     package var embeddings: EmbeddingAsk?
     /// For faults that strike only requests containing a text.
@@ -63,14 +69,15 @@ package struct AskReader: Sendable {
         do throws(JSONValue.Unreadable) {
             request = try JSONValue(body)
         } catch {
-            throw ErrorText.invalidJSON(flavor, error)
+            throw QueryOfDeath.unreadable(flavor, body, error)
         }
         guard case .object = request else { throw ErrorText.notAnObject(flavor) }
+        try QueryOfDeath(flavor: flavor, request: request, route: route, body: body).check()
         try checkTypes(request)
         let model = try self.model(request)
+        if route == .load { return try load(request, model) }
         if route == .embeddings { return try embeddings(request, model) }
         var prompts = try self.prompts(route, request)
-        try checkQueriesOfDeath(request, route)
         if prompts.isEmpty { prompts = [Prompt()] }
         let promptTokens = prompts.reduce(0) { $0 + $1.tokens.count }
         let longest = prompts.reduce(0) { max($0, $1.tokens.count) }
@@ -99,6 +106,7 @@ package struct AskReader: Sendable {
             model: model, stream: given("stream", request)?.flag ?? false, includeUsage: usage ?? false,
             losesDone: flavor == .mlxLM && options != nil && usage == nil,
             runsAlone: flavor.seedRunsAlone && given("seed", request) != nil,
+            wantsProgress: flavor == .llamaCpp && given("return_progress", request)?.flag == true,
             severalPrompts: prompts.count > 1, plan: plan, embeddings: nil, body: body)
     }
 
@@ -109,15 +117,32 @@ package struct AskReader: Sendable {
     }
 
     private func model(_ request: JSONValue) throws(Refusal) -> Int {
-        guard let name = request["model"]?.text else {
+        guard let name = (request["model"] ?? request["model_id"])?.text else {
             guard flavor != .openAI else {
                 throw ErrorText.invalid(flavor, "model", "you must provide a model parameter")
             }
             return 0
         }
-        if let position = models.firstIndex(where: { $0.name == name }) { return position }
+        if let position = position(of: name) { return position }
         if flavor.servesUnknownModels || (flavor == .mlxLM && name == "default_model") { return 0 }
         throw ErrorText.unknownModel(flavor, name)
+    }
+
+    /// ollama's names carry a tag, and `latest` is the one that is not said.
+    package func position(of name: String) -> Int? {
+        if let position = models.firstIndex(where: { $0.name == name }) { return position }
+        guard flavor == .ollama else { return nil }
+        return models.firstIndex { $0.name + ":latest" == name || $0.name == name + ":latest" }
+    }
+
+    private func load(_ request: JSONValue, _ model: Int) throws(Refusal) -> Ask {
+        guard request["prompt"]?.text ?? "" == "" else {
+            let message = "this simulated worker speaks through /v1 only; here it loads and unloads"
+            throw .answer(status: 501, body: ErrorText.failure(flavor, 501, message, code: "not_simulated"))
+        }
+        return Ask(
+            route: .load, modelEcho: models[model].name, model: model, keepAlive: KeepAlive(request["keep_alive"]),
+            plan: AnswerPlan(choices: [], promptTokens: 0, sequence: []), body: [])
     }
 
     /// The types that the real server looks at before anything else.
@@ -134,33 +159,10 @@ package struct AskReader: Sendable {
         }
     }
 
-    /// Requests that are known to end a real server. Observed; see the contract tests of each kind.
-    private func checkQueriesOfDeath(_ request: JSONValue, _ route: Ask.Route) throws(Refusal) {
-        guard flavor == .mlxLM else { return }
-        if let bias = given("logit_bias", request)?.members,
-            bias.contains(where: { (Int($0.name) ?? 0) >= Self.vocabulary || (Int($0.name) ?? 0) < -Self.vocabulary })
-        {
-            throw .processDies
-        }
-        if route == .text, let prompt = request["prompt"] {
-            if prompt.text == "" { throw .threadDies }
-            if let items = prompt.items, items.contains(where: { $0.text != nil }) { throw .threadDies }
-        }
-        if let stop = given("stop", request), stop.text == nil,
-            stop.items == nil || stop.items!.contains(where: { $0.text == nil })
-        {
-            throw .threadDies
-        }
-        if let most = given("top_k", request)?.whole, most > Self.vocabulary,
-            (given("temperature", request)?.number ?? 0) > 0
-        {
-            throw .threadDies
-        }
-    }
-
     private func prompts(_ route: Ask.Route, _ request: JSONValue) throws(Refusal) -> [Prompt] {
         switch route {
         case .chat: return [try PromptReader(flavor: flavor).chat(request)]
+        case .load: return []
         case .text, .embeddings:
             let name = route == .text ? "prompt" : "input"
             return try PromptReader(flavor: flavor).texts(request[name], name)

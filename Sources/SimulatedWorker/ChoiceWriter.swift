@@ -11,7 +11,8 @@ struct ChoiceWriter {
         words.stir(UInt64(number))
         if let temperature = reader.given("temperature", request)?.number, temperature > 0 {
             words.stir(temperature.bitPattern)
-            words.stir(UInt64(bitPattern: Int64(reader.given("seed", request)?.whole ?? 0)))
+            let seed = reader.flavor.obeysSeed ? reader.given("seed", request)?.whole : nil
+            words.stir(UInt64(bitPattern: Int64(seed ?? 0)))
         }
         let ceiling = self.ceiling(prompt)
         if let call = toolCall(prompt, &words, ceiling) { return call }
@@ -27,7 +28,8 @@ struct ChoiceWriter {
     /// The tokens that the request, the kind or the context allows.
     private func ceiling(_ prompt: Prompt) -> Int {
         let room = max(1, reader.contextTokens - prompt.tokens.count)
-        let asked = (reader.given("max_completion_tokens", request) ?? reader.given("max_tokens", request))?.whole
+        let newer = reader.flavor.obeysCompletionCeiling ? reader.given("max_completion_tokens", request) : nil
+        let asked = (newer ?? reader.given("max_tokens", request))?.whole
         let wanted = asked ?? reader.flavor.defaultCeiling ?? room
         return reader.flavor.refusesLongPrompts ? min(wanted, room) : min(wanted, max(room, reader.contextTokens))
     }
@@ -38,7 +40,7 @@ struct ChoiceWriter {
             request["messages"]?.items?.last?["role"]?.text != "tool"
         else { return nil }
         // mlx_lm does not know tool_choice.
-        let choice = reader.flavor == .mlxLM ? nil : reader.given("tool_choice", request)
+        let choice = reader.flavor.obeysToolChoice ? reader.given("tool_choice", request) : nil
         if choice?.text == "none" { return nil }
         let wanted = choice?["function"]?["name"]?.text ?? prompt.tool
         let functions = tools.compactMap { $0["function"] }

@@ -24,9 +24,16 @@ package enum Output: Sendable, Equatable {
     /// The connection breaks at once; with `rudely`, by RST.
     case hangUp(ExchangeID, rudely: Bool)
     case errorEvent(ExchangeID)
+    /// A comment against silence.
+    case comment(ExchangeID)
     /// The answer's framing ends, its meaning does not.
     case silentEnd(ExchangeID)
+    /// The process is killed.
     case processDies
+    /// The process ends by itself, as SIGTERM asked it to.
+    case processEnds
+    /// Every connection is closed, also those that wait for nothing.
+    case closeConnections
 }
 
 /// What the machine remembers of an exchange.
@@ -47,9 +54,17 @@ struct Exchange: Sendable {
     let slots: Int
     let plan: AnswerPlan
     let noticing: Noticing
+    /// How long its model is to stay afterwards, if it says so.
+    let keepAlive: KeepAlive?
     var phase = Phase.queued
     var headSent = false
     var isGone = false
+    /// When the server will find out that its client has gone.
+    var noticedAt: Instant?
+    /// When the stream last said anything.
+    var saidAt = Instant.zero
+    /// Prefill steps are told to the client.
+    var wantsProgress = false
     /// A scripted delay: neither head nor prefill before this.
     var notBefore = Instant.zero
     var cached = 0

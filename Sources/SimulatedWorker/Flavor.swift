@@ -1,15 +1,23 @@
 /// Which real server a simulated worker imitates, and what of that server's manners the machine has to know.
 ///
-/// The figures are observations of the real servers; where a server was only read about, the comment says assumed.
+/// `mlx_lm`, `vllm_mlx` and `llama_cpp` were observed; the manners of the others were read in their code and
+/// documentation. What has no source at all is marked assumed, and `Assumptions` lists it for `--explain`.
 package enum Flavor: String, CaseIterable, Sendable {
     case openAI = "openai"
     case mlxLM = "mlx_lm"
     case llamaCpp = "llama_cpp"
+    case vllmMLX = "vllm_mlx"
+    case exo
+    case ollama
+    case lmStudio = "lm_studio"
+    case oMLX = "omlx"
 }
 
 /// When a server finds out that its client has gone.
 package enum Noticing: Sendable, Equatable {
     case atOnce
+    /// It asks now and then.
+    case after(Duration)
     /// It writes into the closed connection with its next event or at the end of a prefill step.
     case atNextEvent
     /// It computes the answer to its end, for nobody.
@@ -19,53 +27,84 @@ package enum Noticing: Sendable, Equatable {
 /// When the head of a stream is sent.
 package enum HeadMoment: Sendable, Equatable {
     case atAccept
+    /// Which is after the load, where the model must be loaded first.
     case atSlot
+}
+
+/// How a server takes SIGTERM while streams run.
+package enum Farewell: Sendable, Equatable {
+    /// It is gone at once: every connection ends without a finish.
+    case diesAtOnce
+    /// It refuses connects and ends when the last answer has ended.
+    case finishesAnswers
+    /// It refuses connects and says nothing more; after half a minute one comment, then the end of everything.
+    case goesSilent
 }
 
 extension Flavor {
     package var defaultSlots: Int {
         switch self {
-        case .openAI: 256
+        case .openAI, .vllmMLX: 256
         case .mlxLM: 32
-        case .llamaCpp: 4
+        case .llamaCpp, .lmStudio: 4
+        case .exo, .oMLX: 8
+        case .ollama: 1
         }
     }
 
-    package var headMoment: HeadMoment { self == .openAI ? .atAccept : .atSlot }
+    /// Requests that may wait. Only ollama's bound is known; one more gets a 503.
+    package var queueMax: Int { self == .ollama ? 512 : WorkerMachine.queueMax }
+
+    package var headMoment: HeadMoment {
+        switch self {
+        case .openAI, .vllmMLX, .exo, .oMLX: .atAccept
+        case .mlxLM, .llamaCpp, .ollama, .lmStudio: .atSlot
+        }
+    }
 
     package func noticing(stream: Bool) -> Noticing {
         switch self {
-        case .openAI: .atOnce
         case .mlxLM: stream ? .atNextEvent : .never
         case .llamaCpp: stream ? .atOnce : .never
+        // Seen: 0.1 to 3.7 s for a stream, 0.3 to 1 s for a plain answer.
+        case .vllmMLX: .after(.milliseconds(stream ? 2_000 : 650))
+        // Assumed for lm_studio and omlx.
+        case .openAI, .exo, .ollama, .lmStudio, .oMLX: .atOnce
         }
     }
 
-    /// mlx_lm ends every answer by closing the connection, in HTTP/1.0, and frames nothing.
-    package var closesAfterAnswer: Bool { self == .mlxLM }
-    /// A second model pushes the first one out of memory; the others keep all of theirs.
-    package var keepsOneModel: Bool { self == .mlxLM }
+    package var farewell: Farewell {
+        switch self {
+        case .llamaCpp: .goesSilent
+        // uvicorn and hypercorn finish what runs; seen of vllm_mlx, assumed of the others.
+        case .vllmMLX, .oMLX, .exo, .openAI: .finishesAnswers
+        // Assumed for ollama and lm_studio.
+        case .mlxLM, .ollama, .lmStudio: .diesAtOnce
+        }
+    }
+
     /// A seeded request cannot join a batch: it waits until the batch has drained and then runs alone.
     package var seedRunsAlone: Bool { self == .mlxLM }
-    package var hasEmbeddings: Bool { self != .mlxLM }
-    package var obeysResponseFormat: Bool { self != .mlxLM }
-    package var obeysChoices: Bool { self != .mlxLM }
-    /// llama.cpp serves whatever it has loaded under any name.
-    package var servesUnknownModels: Bool { self == .llamaCpp }
-    /// Requests above the context are refused; mlx_lm has no limit and goes on.
-    package var refusesLongPrompts: Bool { self != .mlxLM }
-    package var reportsCachedTokens: Bool { true }
-    package var prefillComments: Bool { self == .mlxLM }
-
-    /// Tokens of an answer whose request names no ceiling; nil runs until the context is full.
-    package var defaultCeiling: Int? { self == .llamaCpp ? nil : 512 }
     package var cacheEntriesMax: Int { 10 }
+    /// Prefill steps are told on the wire: mlx_lm's and exo's comments.
+    package var prefillComments: Bool { self == .mlxLM || self == .exo }
+
+    /// After so much silence a stream gets a comment.
+    package var silence: Duration? {
+        switch self {
+        case .vllmMLX: .seconds(5)
+        case .exo: .seconds(10)
+        case .llamaCpp: .seconds(30)
+        default: nil
+        }
+    }
+
     /// How long a kept connection may idle; nil keeps none.
     package var idleSeconds: Int? {
         switch self {
-        case .openAI: 75
+        case .openAI, .ollama: 75
         case .mlxLM: nil
-        case .llamaCpp: 5
+        case .llamaCpp, .vllmMLX, .lmStudio, .oMLX, .exo: 5
         }
     }
     package var requestsPerConnectionMax: Int { self == .llamaCpp ? 100 : Int.max }

@@ -56,6 +56,7 @@ package enum JSONValue: Sendable, Equatable {
 struct JSONReader {
     /// Deeper nesting is refused: the reader calls itself, and a stack is no place for a stranger's brackets.
     static let depthMax = 512
+    static let tooDeep = "nested deeper than"
     private let bytes: [UInt8]
     private var offset = 0
 
@@ -76,7 +77,7 @@ struct JSONReader {
     }
 
     private mutating func value(depth: Int) throws(JSONValue.Unreadable) -> JSONValue {
-        guard depth <= Self.depthMax else { throw unreadable("nested deeper than \(Self.depthMax)") }
+        guard depth <= Self.depthMax else { throw unreadable("\(Self.tooDeep) \(Self.depthMax)") }
         skipSpace()
         switch byte {
         case UInt8(ascii: "{"): return try object(depth)

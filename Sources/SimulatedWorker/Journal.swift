@@ -6,6 +6,8 @@ package struct Journal: Sendable {
 
     package enum Event: String, Sendable {
         case accept, refuse, head, progress, token, finish, closed, noticed, load, evict, fault, reset
+        case loadBegin = "load_begin"
+        case loadAbort = "load_abort"
     }
 
     package struct Entry: Sendable, Equatable {

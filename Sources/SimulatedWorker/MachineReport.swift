@@ -32,17 +32,8 @@ extension WorkerMachine {
     package var queuedCount: Int { queue.count }
     package var now: Instant { time }
 
-    /// Gigabytes of weights in memory and of keys and values, running and cached.
-    package var memory: (weights: Double, cache: Double, limit: Double) {
-        let loaded = flavor.keepsOneModel ? [models[resident]] : models
-        var cache = 0.0
-        for (position, model) in models.enumerated() {
-            var tokens = caches[position].tokens
-            for exchange in running where exchange.model == position { tokens += exchange.prefilled + exchange.told }
-            cache += Double(tokens) * model.cacheBytesPerToken / 1e9
-        }
-        let limit = memoryGigabytes * (memoryGigabytes > 36 ? 0.75 : 0.67)
-        return (loaded.reduce(0) { $0 + $1.gigabytes }, cache, limit)
+    package var cacheCounts: (entries: Int, tokens: Int) {
+        (caches.reduce(0) { $0 + $1.count }, caches.reduce(0) { $0 + $1.tokens })
     }
 
     package func stateReport() -> JSONValue {
@@ -60,7 +51,9 @@ extension WorkerMachine {
             "now_ms": .real(Double(time.nanoseconds) / 1e6),
             "running": .integer(running.count), "queued": .integer(queue.count), "slots_total": .integer(self.slots),
             "slots": .array(slots), "models": .array(models.map { .string($0.name) }),
-            "resident": .string(models[resident].name), "loading": .bool(loading != nil),
+            "resident": .string(models.indices.first { residency[$0].isResident }.map { models[$0].name } ?? ""),
+            "residents": .array(models.indices.filter { residency[$0].isResident }.map { .string(models[$0].name) }),
+            "loading": .bool(isLoading),
             "thread_dead": .bool(isThreadDead), "speed": .real(timing.speed),
             "cache": .members([
                 "entries": .integer(caches.reduce(0) { $0 + $1.count }),
@@ -68,6 +61,7 @@ extension WorkerMachine {
             ]),
             "memory": .members([
                 "weights_gb": .real(memory.weights), "cache_gb": .real(memory.cache), "limit_gb": .real(memory.limit),
+                "others_gb": .real(memory.others), "swap_gb": .real(memory.swapped),
             ]),
             "counters": .members([
                 "accepted": .integer(counters.accepted), "refused": .integer(counters.refused),

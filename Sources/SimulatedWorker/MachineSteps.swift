@@ -10,11 +10,18 @@ extension WorkerMachine {
             next = next.map { min($0, instant) } ?? instant
         }
         consider(prefilling?.until)
-        consider(loading?.until)
+        consider(loads.first?.until)
+        consider(nextWatch)
+        for model in models.indices where residency[model].expiresAt < .never && !isUsed(model) {
+            consider(residency[model].expiresAt)
+        }
         if prefilling == nil {
             for exchange in running where exchange.phase == .prefill { consider(max(exchange.notBefore, time)) }
         }
         for fault in faults { consider(fault.endsAt) }
+        consider(script.first?.at)
+        if downUntil > time { consider(downUntil) }
+        consider(farewellAt)
         return next
     }
 
@@ -22,7 +29,12 @@ extension WorkerMachine {
         while let next = nextDeadline, next <= now {
             time = max(time, next)
             expireFaults()
-            if let loading, loading.until <= time { loaded(loading.model) }
+            playScript()
+            if downUntil > .zero, downUntil <= time { comeBack() }
+            sayFarewell()
+            endLoads()
+            expireResidents()
+            watch()
             if let step = prefilling, step.until <= time { endPrefillStep(step.id, step.tokens) }
             if let decodeEnds, decodeEnds <= time { endDecodeStep() }
             arrange()
@@ -34,10 +46,21 @@ extension WorkerMachine {
 
     /// Takes from the queue what may begin, then sees that prefill and decoding run if they have something to do.
     mutating func arrange() {
+        defer {
+            memoryChanged()
+            endIfIdle()
+        }
+        guard !isSilent else { return }
         while let head = queue.first, admits(head) {
             var exchange = queue.removeFirst()
             if exchange.isGone, exchange.noticing == .atNextEvent {
                 record(.noticed, exchange.id)
+                continue
+            }
+            guard makesRoom(promptGigabytes(exchange)) else {
+                if !exchange.isGone, !isDown {
+                    refuse(exchange.id, status: 507, body: ErrorText.memory(flavor, memory.limit))
+                }
                 continue
             }
             exchange.phase = .prefill
@@ -54,38 +77,17 @@ extension WorkerMachine {
     }
 
     private mutating func admits(_ head: Exchange) -> Bool {
-        guard loading == nil, !holds(.vanish) else { return false }
+        guard loads.isEmpty || !flavor.loadHoldsAll, !holds(.vanish) else { return false }
         let taken = running.reduce(0) { $0 + $1.slots }
         guard taken + head.slots <= slots else { return false }
         if running.contains(where: \.runsAlone) || (head.runsAlone && !running.isEmpty && !isInstant) { return false }
-        guard flavor.keepsOneModel, head.model != resident else { return true }
-        guard running.isEmpty else { return false }
-        return swapModel(to: head.model)
-    }
-
-    /// True when the model is there at once.
-    private mutating func swapModel(to model: Int) -> Bool {
-        record(.evict, nil, model: resident)
-        counters.evictions += 1
-        caches[resident].removeAll()
-        guard !isInstant else {
-            loaded(model)
-            return true
-        }
-        loading = (model, time + timing.load(models[model]))
-        return false
-    }
-
-    private mutating func loaded(_ model: Int) {
-        loading = nil
-        resident = model
-        counters.loads += 1
-        record(.load, nil, model: model)
+        return hasModel(for: head)
     }
 
     mutating func sendHead(_ exchange: inout Exchange) {
         guard !exchange.headSent else { return }
         exchange.headSent = true
+        exchange.saidAt = time
         guard !exchange.isGone else { return }
         note(.head, exchange)
         outputs.append(.head(exchange.id))
@@ -116,7 +118,8 @@ extension WorkerMachine {
         }
         running[position].prefilled = min(running[position].plan.promptTokens, running[position].prefilled + tokens)
         let exchange = running[position]
-        if flavor.prefillComments, exchange.stream, !exchange.isGone {
+        if exchange.wantsProgress, exchange.stream, !exchange.isGone {
+            running[position].saidAt = time
             note(.progress, exchange)
             outputs.append(.progress(id, done: exchange.prefilled, of: exchange.plan.promptTokens))
         }
@@ -162,6 +165,7 @@ extension WorkerMachine {
                 continue
             }
             running[position].told += 1
+            running[position].saidAt = time
             counters.tokens += 1
             if !running[position].isGone { outputs.append(.tokens(id, 1)) }
             let exchange = running[position]
@@ -181,7 +185,7 @@ extension WorkerMachine {
         let exchange = running[position]
         running[position].phase = .decode
         running[position].prefilled = exchange.plan.promptTokens
-        if flavor.prefillComments, exchange.stream, !exchange.isGone {
+        if exchange.wantsProgress, exchange.stream, !exchange.isGone {
             outputs.append(.progress(exchange.id, done: exchange.plan.promptTokens, of: exchange.plan.promptTokens))
         }
         let tokens = exchange.trick == nil ? exchange.plan.tokens : min(exchange.trickAfter, exchange.plan.tokens)
@@ -196,6 +200,12 @@ extension WorkerMachine {
     private mutating func finish(_ position: Int) {
         let exchange = running[position]
         counters.finished += 1
+        residency[exchange.model].lastUsed = time
+        switch exchange.keepAlive {
+        case .forever: residency[exchange.model].keepAlive = nil
+        case .duration(let duration): residency[exchange.model].keepAlive = duration
+        case nil: break
+        }
         note(.finish, exchange)
         if !exchange.isGone { outputs.append(.finish(exchange.id, cachedTokens: exchange.cached)) }
         if !exchange.plan.sequence.isEmpty, caches[exchange.model].insert(exchange.plan.sequenceWithAnswer) {

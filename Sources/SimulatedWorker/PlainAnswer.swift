@@ -16,14 +16,18 @@ extension AnswerWriter {
         text.number(completion)
         text.raw(",\"total_tokens\":")
         text.number(ask.plan.promptTokens + completion)
-        text.raw(",\"prompt_tokens_details\":{\"cached_tokens\":")
-        text.number(cachedTokens)
-        text.raw("}}")
+        if flavor.reportsCachedTokens {
+            text.raw(",\"prompt_tokens_details\":{\"cached_tokens\":")
+            text.number(cachedTokens)
+            text.raw("}")
+        }
+        text.raw("}")
     }
 
     /// The whole plain answer.
     package func plain(cachedTokens: Int) -> [UInt8] {
         var text = JSONText()
+        if ask.route == .load { return loadAnswer() }
         if let embeddings = ask.embeddings {
             vectors(embeddings, &text)
             return text.bytes
@@ -38,8 +42,28 @@ extension AnswerWriter {
         // llama.cpp counts only one of several choices.
         let completion = flavor == .llamaCpp ? tellers.last?.plan.tokens ?? 0 : ask.plan.completionTokens
         usage(completion: completion, cachedTokens, &text)
+        if flavor == .lmStudio { text.raw(",\"stats\":{}") }
+        if flavor == .llamaCpp {
+            text.raw(",\"timings\":{\"cache_n\":")
+            text.number(cachedTokens)
+            text.raw(",\"prompt_n\":")
+            text.number(ask.plan.promptTokens - cachedTokens)
+            text.raw(",\"predicted_n\":")
+            text.number(completion)
+            text.raw("}")
+        }
         text.raw("}")
         return text.bytes
+    }
+
+    /// What an order to load is answered with once the model is there.
+    private func loadAnswer() -> [UInt8] {
+        flavor == .ollama
+            ? JSONValue.members([
+                "model": .string(model), "created_at": "2026-01-01T00:00:00Z", "response": "", "done": .bool(true),
+                "done_reason": ask.keepAlive == .duration(.zero) ? "unload" : "load",
+            ]).bytes
+            : JSONValue.members(["type": "llm", "instance_id": .string(model), "status": "loaded"]).bytes
     }
 
     private func plain(_ choice: Int, _ plan: ChoicePlan, _ text: inout JSONText) {
@@ -59,7 +83,8 @@ extension AnswerWriter {
                 let said = plan.text
                 if flavor == .mlxLM, said.isEmpty { text.raw("null") } else { text.string(said) }
                 if plan.thinking > 0 {
-                    text.raw(flavor == .mlxLM ? ",\"reasoning\":" : ",\"reasoning_content\":")
+                    text.raw(",")
+                    text.raw(flavor.thoughts)
                     text.string(plan.thoughts)
                 }
             }

@@ -46,6 +46,7 @@ package struct PrefixCache: Sendable {
         return true
     }
 
+    package mutating func removeOldest() { if !entries.isEmpty { entries.removeFirst() } }
     package mutating func removeAll() { entries.removeAll() }
 
     static func commonPrefix(_ left: [UInt32], _ right: [UInt32]) -> Int {

@@ -15,8 +15,9 @@ struct PromptReader {
         if items.isEmpty {
             switch flavor {
             case .mlxLM: throw .answer(status: 404, body: ErrorText.flat("list index out of range"))
-            case .openAI: throw ErrorText.invalid(flavor, "messages", "messages must not be empty")
-            case .llamaCpp: break
+            case .llamaCpp, .vllmMLX: break
+            case .openAI, .exo, .ollama, .lmStudio, .oMLX:
+                throw ErrorText.invalid(flavor, "messages", "messages must not be empty")
             }
         }
         var prompt = Prompt()
@@ -47,6 +48,7 @@ struct PromptReader {
             guard flavor != .mlxLM else {
                 throw .answer(status: 404, body: ErrorText.flat("'int' object has no attribute 'replace'"))
             }
+            guard flavor != .vllmMLX else { throw ErrorText.invalid(flavor, name, "Input should be a valid string") }
             return [try tokens(items, name)]
         }
         var prompts: [Prompt] = []

@@ -35,11 +35,22 @@ package struct ScriptedFault: Sendable, Equatable {
         case lieHealth = "lie_health"
         /// Someone else uses a share of the GPU.
         case foreignLoad = "foreign_load"
+        /// Someone else holds memory.
+        case memoryTaken = "memory_taken"
+        /// The worker takes itself for another one: its node has the name, and its answers have the ids, that every
+        /// worker with this fault has.
+        case duplicateIdentity = "duplicate_identity"
+        /// Connects are neither taken nor refused, as when the accept queue is full.
+        case backlogFull = "backlog_full"
+        /// The process ends and comes back cold: the port is closed for a while, then models load.
+        case restart
 
         /// Whether it strikes single requests; the others hold for the whole worker while they last.
         package var strikesRequests: Bool {
             switch self {
-            case .closeListener, .slow, .vanish, .lieHealth, .foreignLoad: false
+            case .closeListener, .slow, .vanish, .lieHealth, .foreignLoad, .memoryTaken, .duplicateIdentity,
+                .backlogFull, .restart:
+                false
             default: true
             }
         }
@@ -59,7 +70,16 @@ package struct ScriptedFault: Sendable, Equatable {
     package var delay: Duration = .milliseconds(1_000)
     package var status = 503
     package var factor = 0.4
-    package var endsAt = Instant.never
+    /// Gigabytes that `memory_taken` takes.
+    package var gigabytes = 8.0
+    /// How long it lasts once it has begun; nil: until it is taken away.
+    package var lasts: Duration?
+    package internal(set) var endsAt = Instant.never
+    /// A fault of the whole worker that waits for a request sleeps until that request has come.
+    package internal(set) var isAwake = true
+
+    /// Whether it waits for a request of its choice.
+    package var waits: Bool { afterRequests > 0 || match != nil || probability < 1 }
 
     package init(kind: Kind) { self.kind = kind }
 
@@ -67,7 +87,7 @@ package struct ScriptedFault: Sendable, Equatable {
     package struct Unreadable: Error, Equatable { package let message: String }
 
     /// From `{"kind": "stall", "after_tokens": 3, …}`.
-    package init(_ value: JSONValue, now: Instant) throws(Unreadable) {
+    package init(_ value: JSONValue) throws(Unreadable) {
         guard let name = value["kind"]?.text, let kind = Kind(rawValue: name) else {
             let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
             throw Unreadable(message: "kind must be one of: \(known)")
@@ -84,7 +104,8 @@ package struct ScriptedFault: Sendable, Equatable {
             case ("status", let number?) where (400...599).contains(number): status = Int(number)
             case ("factor", let number?) where number > 0 && number <= 1: factor = number
             case ("ms", let number?) where number >= 0: delay = .milliseconds(min(number, 1e9))
-            case ("for_ms", let number?) where number >= 0: endsAt = now + .milliseconds(min(number, 1e9))
+            case ("gigabytes", let number?) where number >= 0: gigabytes = min(number, 1e6)
+            case ("for_ms", let number?) where number >= 0: lasts = .milliseconds(min(number, 1e9))
             default: throw Unreadable(message: "\(member.name): unknown, or a value that means nothing here")
             }
         }

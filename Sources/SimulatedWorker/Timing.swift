@@ -11,6 +11,8 @@ package struct Timing: Sendable, Equatable {
     /// Prefill slows down with the context: at this many tokens it has half its rate (assumed).
     static let prefillHalfContext = 32_768.0
     static let loadGigabytesPerSecond = 1.0
+    /// What is left of every rate while memory is swapped to disk (assumed).
+    static let swapShare = 0.1
     /// Prompt tokens that are computed between two looks at the world.
     package static let prefillStep = 2_048
 

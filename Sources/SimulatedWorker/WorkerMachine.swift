@@ -6,7 +6,7 @@ package import Determinism
 /// changes when a token is sent but never how many there are. Two clocks tick inside: one prefill runs at a time, in steps
 /// of 2,048 tokens, while a batch decodes one token per stream and step. With `isInstant` every duration is zero.
 package struct WorkerMachine: Sendable {
-    /// Requests that may wait; real servers have no bound, and one more than this gets a 503.
+    /// Requests that may wait; most real servers have no bound, and one more than this gets a 503.
     package static let queueMax = 4_096
     package static let slotsMax = 1_024
     package static let faultsMax = 64
@@ -29,15 +29,28 @@ package struct WorkerMachine: Sendable {
     var queue: [Exchange] = []
     var running: [Exchange] = []
     var caches: [PrefixCache]
-    var resident: Int
-    var loading: (model: Int, until: Instant)?
+    var residency: [Residency]
+    /// In the order in which they end.
+    var loads: [ModelLoad] = []
     var prefilling: (id: ExchangeID, tokens: Int, until: Instant)?
     var decodeEnds: Instant?
     var faults: [ScriptedFault] = []
     var isThreadDead = false
+    /// The process is away until then; `never` when it has ended for good.
+    var downUntil = Instant.zero
+    var isTerminating = false
+    var farewellAt = Instant.never
+    /// Between a cold start and the end of its loads.
+    var isStartingUp = false
+    var isSwapping = false
+    /// The latest request whose answer carries another model's name.
+    package internal(set) var wrongModelExchange: ExchangeID?
+    package internal(set) var memoryPolicy: MemoryPolicy
+    /// What is to happen by itself, the next first.
+    var script: [ScenarioStep] = []
     /// Nominal 1; the thermal state set by the control port.
     var heat = 1.0
-    private let seed: UInt64
+    let seed: UInt64
     var chance: SeededGenerator
     private var lastExchange = 0
     private var lastFault = 0
@@ -68,7 +81,8 @@ package struct WorkerMachine: Sendable {
         self.seed = seed
         timing = Timing(chip: chip)
         caches = Array(repeating: PrefixCache(entriesMax: flavor.cacheEntriesMax), count: models.count)
-        resident = 0
+        residency = Self.residencyAtStart(flavor, models.count)
+        memoryPolicy = .usual(flavor)
         chance = SeededGenerator(seed: seed)
     }
 
@@ -93,15 +107,28 @@ package struct WorkerMachine: Sendable {
         var exchange = Exchange(
             id: id, model: ask.model, stream: ask.stream, runsAlone: ask.runsAlone,
             slots: min(slots, flavor == .llamaCpp ? max(1, ask.plan.choices.count) : 1), plan: ask.plan,
-            noticing: flavor.noticing(stream: ask.stream))
+            noticing: flavor.noticing(stream: ask.stream), keepAlive: ask.keepAlive)
+        exchange.wantsProgress = flavor.prefillComments || ask.wantsProgress
         note(.accept, exchange)
+        if flavor.needsInstance, !residency[ask.model].isResident, !isLoading(ask.model) {
+            refuse(id, status: 404, body: ErrorText.noInstance(models[ask.model].name))
+            return id
+        }
         guard afflict(&exchange, ask) else { return id }
-        guard queue.count < Self.queueMax else {
+        if ask.route == .load, ask.keepAlive == .duration(.zero) {
+            if residency[ask.model].isResident, !isUsed(ask.model) { evict(ask.model) }
+            counters.finished += 1
+            note(.finish, exchange)
+            outputs.append(.finish(id, cachedTokens: 0))
+            return id
+        }
+        guard queue.count < flavor.queueMax else {
             refuse(id, status: 503, body: ErrorText.full(flavor))
             return id
         }
         if flavor.headMoment == .atAccept, exchange.notBefore <= time { sendHead(&exchange) }
         queue.append(exchange)
+        if flavor.loadsCopies { _ = hasModel(for: exchange) }
         arrange()
         return id
     }
@@ -116,6 +143,10 @@ package struct WorkerMachine: Sendable {
             refuse(id, status: 404, body: ErrorText.threadDied)
             return id
         }
+        guard !isDown else {
+            outputs.append(.hangUp(id, rudely: false))
+            return id
+        }
         switch refusal {
         case .answer(let status, let body): refuse(id, status: status, body: body)
         case .hangUp:
@@ -127,7 +158,7 @@ package struct WorkerMachine: Sendable {
             refuse(id, status: 404, body: ErrorText.threadDied)
         case .processDies:
             record(.fault, id, note: "the process dies")
-            outputs.append(.processDies)
+            die()
         }
         return id
     }
@@ -135,24 +166,30 @@ package struct WorkerMachine: Sendable {
     /// The client closed its connection before the answer's end. A worker that does not notice goes on for nobody.
     package mutating func clientLeft(_ id: ExchangeID, at now: Instant) {
         advance(to: now)
+        abortLoad(of: id)
         if let position = queue.firstIndex(where: { $0.id == id }) {
             let noticed = queue[position].noticing == .atOnce
             noteClosed(queue[position], noticed)
             if noticed {
                 queue.remove(at: position)
             } else {
-                queue[position].isGone = true
+                leave(&queue[position])
             }
         } else if let position = running.firstIndex(where: { $0.id == id }) {
             let noticed = running[position].noticing == .atOnce
             noteClosed(running[position], noticed)
-            running[position].isGone = true
+            leave(&running[position])
             if noticed { release(position) }
         } else {
             return
         }
         counters.left += 1
         arrange()
+    }
+
+    private func leave(_ exchange: inout Exchange) {
+        exchange.isGone = true
+        if case .after(let duration) = exchange.noticing { exchange.noticedAt = isInstant ? time : time + duration }
     }
 
     func isKnown(_ id: ExchangeID) -> Bool {
@@ -173,10 +210,11 @@ package struct WorkerMachine: Sendable {
         lastFault += 1
         var fault = fault
         fault.id = lastFault
+        arm(&fault)
         faults.append(fault)
         record(.fault, nil, note: fault.kind.rawValue)
-        if fault.kind == .threadDead, fault.match == nil, fault.afterRequests == 0 { killThread() }
-        heatChanged()
+        begin(fault)
+        arrange()
         return lastFault
     }
 
@@ -184,41 +222,19 @@ package struct WorkerMachine: Sendable {
         advance(to: now)
         let before = faults.count
         faults.removeAll { id == nil || $0.id == id }
-        heatChanged()
+        speedChanged()
+        arrange()
         return id == nil || faults.count < before
     }
 
-    package mutating func set(slots: Int?, heat: Double?, at now: Instant) {
+    package mutating func set(
+        slots: Int? = nil, heat: Double? = nil, memoryPolicy: MemoryPolicy? = nil, at now: Instant
+    ) {
         advance(to: now)
         if let slots { self.slots = min(max(1, slots), Self.slotsMax) }
         if let heat { self.heat = heat }
-        heatChanged()
+        if let memoryPolicy { self.memoryPolicy = memoryPolicy }
+        speedChanged()
         arrange()
-    }
-
-    /// As a new process: nothing runs, nothing is cached, nothing is wrong. The journal stays and tells of it.
-    package mutating func restart(at now: Instant) {
-        advance(to: now)
-        for exchange in running + queue where !exchange.isGone { outputs.append(.hangUp(exchange.id, rudely: false)) }
-        running.removeAll()
-        queue.removeAll()
-        for model in caches.indices { caches[model].removeAll() }
-        prefilling = nil
-        decodeEnds = nil
-        loading = nil
-        resident = 0
-        isThreadDead = false
-        record(.reset, nil, note: "restart")
-    }
-
-    /// A restart that also forgets faults, counters, settings and the journal's entries; its numbers go on.
-    package mutating func reset(at now: Instant) {
-        restart(at: now)
-        faults.removeAll()
-        heat = 1
-        heatChanged()
-        chance = SeededGenerator(seed: seed)
-        counters = Counters()
-        journal.removeAll()
     }
 }

@@ -24,6 +24,23 @@ enum AnswerHead {
             lines.append(keepAlive ? "Keep-Alive: timeout=5, max=100" : "Connection: close")
             lines.append("Content-Type: \(type == eventStream ? type : type + "; charset=utf-8")")
             lines.append(field(framing))
+        case .vllmMLX, .oMLX:
+            lines = ["HTTP/1.1 \(status) \(reason(status))", "server: uvicorn", "content-type: \(charset(type))"]
+            lines.append(field(framing).lowercased())
+            if !keepAlive { lines.append("connection: close") }
+        case .exo:
+            lines = ["HTTP/1.1 \(status) \(reason(status))", "content-type: \(charset(type))"]
+            if type == eventStream { lines += ["cache-control: no-cache", "x-accel-buffering: no"] }
+            lines += [field(framing).lowercased(), "server: hypercorn-h11"]
+            if !keepAlive { lines.append("connection: close") }
+        case .ollama:
+            lines = ["HTTP/1.1 \(status) \(reason(status))", "Content-Type: \(type)", field(framing)]
+            if !keepAlive { lines.append("Connection: close") }
+        case .lmStudio:
+            lines = ["HTTP/1.1 \(status) \(reason(status))", "X-Powered-By: Express"]
+            lines.append("Content-Type: \(type == eventStream ? type : type + "; charset=utf-8")")
+            if type == eventStream { lines.append("Cache-Control: no-cache") }
+            lines += ["Connection: \(keepAlive ? "keep-alive" : "close")", field(framing)]
         case .openAI:
             lines = ["HTTP/1.1 \(status) \(reason(status))", "content-type: \(type)", field(framing).lowercased()]
             if type == eventStream { lines.append("cache-control: no-cache") }
@@ -33,6 +50,9 @@ enum AnswerHead {
     }
 
     static let eventStream = "text/event-stream"
+
+    /// Starlette names the character set of texts only.
+    private static func charset(_ type: String) -> String { type == eventStream ? type + "; charset=utf-8" : type }
 
     private static func field(_ framing: Framing) -> String {
         switch framing {
@@ -47,15 +67,18 @@ enum AnswerHead {
         case 204: "No Content"
         case 400: "Bad Request"
         case 401: "Unauthorized"
+        case 403: "Forbidden"
         case 404: "Not Found"
         case 405: "Method Not Allowed"
         case 409: "Conflict"
         case 411: "Length Required"
         case 413: "Payload Too Large"
+        case 422: "Unprocessable Entity"
         case 429: "Too Many Requests"
         case 500: "Internal Server Error"
         case 501: "Not Implemented"
         case 503: "Service Unavailable"
+        case 507: "Insufficient Storage"
         default: "Status"
         }
     }

@@ -78,14 +78,22 @@ final class ControlConnection: ChannelInboundHandler {
         case (.POST, "/_sim/set"): return set(order)
         case (.POST, "/_sim/advance"): return advance(order)
         case (.POST, "/_sim/restart"): return restart(order)
+        case (.POST, "/_sim/terminate"):
+            host.terminate()
+            return Reply(value: .members(["terminated": .bool(true)]))
+        // macmon serves its figures under /json.
+        case (.GET, "/_sim/telemetry"), (.GET, "/json"):
+            host.run { machine, now in machine.advance(to: now) }
+            return Reply(value: host.machine.telemetry())
         case (.POST, "/_sim/reset"):
             host.run { machine, now in machine.reset(at: now) }
             return Reply(value: .members(["reset": .bool(true)]))
         default:
             return .error(
                 .notFound,
-                "known: GET /_sim/state, GET /_sim/journal?after=N, POST and DELETE /_sim/faults, DELETE /_sim/faults/ID, "
-                    + "POST /_sim/set, /_sim/advance, /_sim/restart, /_sim/reset")
+                "known: GET /_sim/state, GET /_sim/journal?after=N, GET /_sim/telemetry, POST and DELETE /_sim/faults, "
+                    + "DELETE /_sim/faults/ID, POST /_sim/set, /_sim/advance, /_sim/restart, /_sim/terminate, /_sim/reset"
+            )
         }
     }
 
@@ -104,7 +112,7 @@ final class ControlConnection: ChannelInboundHandler {
 
     private func addFault(_ order: JSONValue) -> Reply {
         let added: Result<Int?, ScriptedFault.Unreadable> = host.run { machine, now in
-            Result { () throws(ScriptedFault.Unreadable) in machine.add(try ScriptedFault(order, now: now), at: now) }
+            Result { () throws(ScriptedFault.Unreadable) in machine.add(try ScriptedFault(order), at: now) }
         }
         switch added {
         case .success(let id?): return Reply(value: .members(["id": .integer(id)]))
@@ -114,19 +122,15 @@ final class ControlConnection: ChannelInboundHandler {
     }
 
     private func set(_ order: JSONValue) -> Reply {
-        for member in order.members ?? [] where !["slots", "heat"].contains(member.name) {
-            return .error(.badRequest, "\(member.name): unknown; slots and heat can be set")
+        do throws(ScriptedFault.Unreadable) {
+            let setting = try MachineSetting(order)
+            host.run { machine, now in
+                machine.set(slots: setting.slots, heat: setting.heat, memoryPolicy: setting.memory, at: now)
+            }
+            return Reply(value: host.machine.stateReport())
+        } catch {
+            return .error(.badRequest, error.message)
         }
-        let slots = order["slots"]
-        if let slots, !(1...WorkerMachine.slotsMax).contains(slots.whole ?? 0) {
-            return .error(.badRequest, "slots must be from 1 to \(WorkerMachine.slotsMax)")
-        }
-        let heat = order["heat"]?.number
-        if order["heat"] != nil, !(0.01...1).contains(heat ?? 0) {
-            return .error(.badRequest, "heat must be from 0.01 to 1: the share of its rates that a hot chip keeps")
-        }
-        host.run { machine, now in machine.set(slots: slots?.whole, heat: heat, at: now) }
-        return Reply(value: host.machine.stateReport())
     }
 
     private func advance(_ order: JSONValue) -> Reply {
@@ -139,15 +143,17 @@ final class ControlConnection: ChannelInboundHandler {
         return Reply(value: .members(["now_ms": .real(Double(host.machine.now.nanoseconds) / 1e6)]))
     }
 
-    /// A cold start. With `ms` the port stays closed that long.
+    /// A new process. With `ms` the port stays closed that long; with `cold` models must load first.
     private func restart(_ order: JSONValue) -> Reply {
         let pause = order["ms"]?.number ?? 0
         guard (0...1e9).contains(pause) else { return .error(.badRequest, "ms must be a number of milliseconds") }
+        let isCold = order["cold"]?.flag ?? false
         host.run { machine, now in
+            guard !isCold else { return machine.restart(at: now, after: .milliseconds(pause)) }
             machine.restart(at: now)
             guard pause > 0 else { return }
             var fault = ScriptedFault(kind: .closeListener)
-            fault.endsAt = now + .milliseconds(pause)
+            fault.lasts = .milliseconds(pause)
             _ = machine.add(fault, at: now)
         }
         host.closeAllConnections()

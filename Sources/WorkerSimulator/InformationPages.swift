@@ -1,7 +1,8 @@
 import NIOHTTP1
 import SimulatedWorker
 
-/// What a worker tells about itself when asked: health, models, slots. Each server has its own pages.
+/// What a worker tells about itself when asked: health, models, slots. Each server has its own pages, in a file of its
+/// own; those that were not observed are written as their documentation has them.
 struct InformationPages {
     let settings: SimulatorSettings
     let machine: WorkerMachine
@@ -11,13 +12,37 @@ struct InformationPages {
         var status = 200
         var body: [UInt8]
         var type = "application/json"
+        /// What the question asks of the worker besides an answer.
+        var order: Order?
+
+        init(status: Int = 200, body: [UInt8], type: String = "application/json", order: Order? = nil) {
+            self.status = status
+            self.body = body
+            self.type = type
+            self.order = order
+        }
+
+        init(_ value: JSONValue, status: Int = 200, order: Order? = nil) {
+            self.init(status: status, body: value.bytes, order: order)
+        }
     }
 
-    func page(_ method: HTTPMethod, _ path: String) -> Page {
+    /// Orders that a server takes on its own routes and carries out beside its answer.
+    enum Order {
+        case load(Int)
+        case unload(Int)
+    }
+
+    func page(_ method: HTTPMethod, _ path: String, _ query: String, _ body: [UInt8]) -> Page {
         switch settings.flavor {
         case .mlxLM: mlx(method, path)
         case .llamaCpp: method == .GET ? llama(path) : notFound
         case .openAI: method == .GET ? openAI(path) : notFound
+        case .vllmMLX: method == .GET ? vllm(path) : notFound
+        case .exo: exo(method, path, query, body)
+        case .ollama: ollama(method, path)
+        case .lmStudio: lmStudio(method, path, body)
+        case .oMLX: omlx(method, path)
         }
     }
 
@@ -26,11 +51,15 @@ struct InformationPages {
         path == "/health" || (flavor == .llamaCpp && ["/v1/health", "/models", "/v1/models"].contains(path))
     }
 
-    private var notFound: Page {
+    var notFound: Page {
         switch settings.flavor {
         case .mlxLM: Page(status: 404, body: Array("Not Found".utf8))
         case .llamaCpp:
             Page(status: 404, body: ErrorText.llama(404, "File Not Found", type: "not_found_error"))
+        case .vllmMLX, .exo, .oMLX: Page(status: 404, body: ErrorText.detail("Not Found"))
+        case .ollama: Page(status: 404, body: Array("404 page not found".utf8), type: "text/plain")
+        case .lmStudio:
+            Page(.members(["error": "Unexpected endpoint or method."]), status: 200)
         case .openAI:
             Page(
                 status: 404,
@@ -38,30 +67,14 @@ struct InformationPages {
         }
     }
 
-    private func ok(_ status: String) -> Page {
+    func ok(_ status: String) -> Page {
         // Python puts a space after each colon.
         settings.flavor == .mlxLM
             ? Page(body: Array("{\"status\": \"\(status)\"}".utf8))
             : Page(body: Array("{\"status\":\"\(status)\"}".utf8))
     }
 
-    private func mlx(_ method: HTTPMethod, _ path: String) -> Page {
-        guard method == .GET else {
-            guard method == .POST else {
-                return Page(
-                    status: 501, body: Array("<!DOCTYPE HTML>Unsupported method".utf8), type: "text/html;charset=utf-8")
-            }
-            return notFound
-        }
-        if path.hasPrefix("/v1/models") { return models() }
-        guard path == "/health" else { return notFound }
-        guard machine.threadIsDead, !machine.holds(.lieHealth) else { return ok("ok") }
-        var page = ok("unavailable")
-        page.status = 503
-        return page
-    }
-
-    private func openAI(_ path: String) -> Page {
+    func openAI(_ path: String) -> Page {
         if path == "/health" { return ok("ok") }
         if path == "/v1/models" { return models() }
         guard path.hasPrefix("/v1/models/") else { return notFound }
@@ -73,51 +86,16 @@ struct InformationPages {
                     "The model '\(name)' does not exist", type: "invalid_request_error", param: "model",
                     code: "model_not_found"))
         }
-        return Page(body: entry(model).bytes)
+        return Page(entry(model))
     }
 
-    private func llama(_ path: String) -> Page {
-        switch path {
-        case "/health", "/v1/health":
-            guard machine.isLoading, !machine.holds(.lieHealth) else { return ok("ok") }
-            return Page(status: 503, body: ErrorText.llama(503, "Loading model", type: "unavailable_error"))
-        case "/v1/models", "/models": return models()
-        case "/props":
-            return Page(
-                body: JSONValue.members([
-                    "default_generation_settings": .members(["n_ctx": .integer(settings.contextTokens)]),
-                    "total_slots": .integer(machine.slots), "model_alias": .string(settings.models[0].name),
-                    "model_path": .string("/models/\(settings.models[0].name).gguf"), "build_info": "b6000-sim",
-                ]).bytes)
-        case "/slots":
-            let busy = machine.runningCount
-            return Page(
-                body: JSONValue.array(
-                    (0..<machine.slots).map { slot in
-                        .members([
-                            "id": .integer(slot), "n_ctx": .integer(settings.contextTokens),
-                            "is_processing": .bool(slot < busy),
-                        ])
-                    }
-                ).bytes)
-        case "/metrics":
-            let text = """
-                # TYPE llamacpp:requests_processing gauge
-                llamacpp:requests_processing \(machine.runningCount)
-                # TYPE llamacpp:requests_deferred gauge
-                llamacpp:requests_deferred \(machine.queuedCount)
+    func models() -> Page { models(settings.models) }
 
-                """
-            return Page(body: Array(text.utf8), type: "text/plain; version=0.0.4")
-        default: return notFound
-        }
+    func models(_ models: [SimulatedModel]) -> Page {
+        Page(.members(["object": "list", "data": .array(models.map { entry($0) })]))
     }
 
-    private func models() -> Page {
-        Page(body: JSONValue.members(["object": "list", "data": .array(settings.models.map { entry($0) })]).bytes)
-    }
-
-    private func entry(_ model: SimulatedModel) -> JSONValue {
+    func entry(_ model: SimulatedModel) -> JSONValue {
         guard settings.flavor == .llamaCpp else {
             return .members([
                 "id": .string(model.name), "object": "model", "created": .integer(created), "owned_by": "starling-sim",
@@ -127,8 +105,18 @@ struct InformationPages {
             "id": .string(model.name), "object": "model", "created": .integer(created), "owned_by": "llamacpp",
             "meta": .members([
                 "vocab_type": .integer(2), "n_vocab": .integer(128_256), "n_ctx": .integer(settings.contextTokens),
-                "n_params": .integer(Int(model.parametersBillions * 1e9)), "size": .integer(Int(model.gigabytes * 1e9)),
+                "n_params": .integer(Int(model.parametersBillions * 1e9)), "size": .integer(bytes(model)),
             ]),
         ])
     }
+
+    func bytes(_ model: SimulatedModel) -> Int { Int(model.gigabytes * 1e9) }
+    func position(_ name: String?) -> Int? {
+        guard let name else { return nil }
+        return settings.reader.position(of: name)
+    }
+    func isResident(_ model: Int) -> Bool { machine.residents[model].isResident }
+
+    /// A moment as servers write it into their pages: seconds of the worker's clock after its start.
+    func moment(_ seconds: Double) -> JSONValue { .string(Timestamp.text(secondsSince1970: created + Int(seconds))) }
 }

@@ -17,22 +17,24 @@ final class SimulatorHost {
     private var connections: [ObjectIdentifier: WorkerConnection] = [:]
     private var timer: (at: Determinism.Instant, task: Scheduled<Void>)?
     /// Opens the worker's port again after a fault closed it.
-    var reopen: (() -> EventLoopFuture<any Channel>)?
+    var reopen: ((Door) -> EventLoopFuture<any Channel>)?
+    /// Tells whoever waits that the process would end now.
+    var ended: (() -> Void)?
+    private var door = Door.open
+    /// Our own connections that fill the accept queue.
+    private var callers: [any Channel] = []
     var listener: (any Channel)?
     private var isReopening = false
 
     init(_ settings: SimulatorSettings, loop: any EventLoop) {
         self.settings = settings
         self.loop = loop
-        reader = AskReader(
-            flavor: settings.flavor, models: settings.models, contextTokens: settings.contextTokens,
-            slots: settings.slots ?? settings.flavor.defaultSlots)
+        reader = settings.reader
         machine = settings.makeMachine()
         clock = SimulatorClock(timeScale: settings.timeScale, isManual: settings.isManual)
     }
 
     var isVanished: Bool { machine.holds(.vanish) }
-    var nextNumber: Int { machine.counters.accepted + 1 }
 
     // Connections
 
@@ -49,7 +51,9 @@ final class SimulatorHost {
         run { machine, now in
             let id = machine.accept(ask, at: now)
             exchanges[id.rawValue] = connection
-            connection.exchange = id
+            return id
+        } before: { id in
+            connection.begin(ask, id)
         }
     }
 
@@ -64,13 +68,27 @@ final class SimulatorHost {
     /// An answer is over for the wire.
     func ended(_ exchange: ExchangeID) { exchanges[exchange.rawValue] = nil }
 
+    /// What somebody wants of the worker on one of its own routes.
+    func carryOut(_ order: InformationPages.Order) {
+        run { machine, now in
+            switch order {
+            case .load(let model): machine.load(model, at: now)
+            case .unload(let model): machine.unload(model, at: now)
+            }
+        }
+    }
+
     // The machine
 
     /// Lets the machine do something at the present moment, then everything that follows from it.
-    func run<Result>(_ body: (inout WorkerMachine, Determinism.Instant) -> Result) -> Result {
+    @discardableResult
+    func run<Result>(
+        _ body: (inout WorkerMachine, Determinism.Instant) -> Result, before delivery: (Result) -> Void = { _ in }
+    ) -> Result {
         let monotonic = clock.monotonic()
         machine.monotonic = monotonic
         let result = body(&machine, clock.now(monotonic: monotonic))
+        delivery(result)
         deliver()
         wakeInTime()
         syncPort()
@@ -86,17 +104,40 @@ final class SimulatorHost {
     private func deliver() {
         var touched: [WorkerConnection] = []
         for output in machine.takeOutputs() {
-            guard let id = output.exchange else {
-                // As after SIGKILL: no goodbye, and the kernel closes what was open.
-                kill(getpid(), SIGKILL)
-                return
+            switch output {
+            case .processDies: return die()
+            case .processEnds: return end()
+            case .closeConnections: closeAllConnections()
+            default: break
             }
-            guard let connection = exchanges[id.rawValue] else { continue }
+            guard let id = output.exchange, let connection = exchanges[id.rawValue] else { continue }
             connection.take(output)
             if touched.last !== connection { touched.append(connection) }
         }
         for connection in touched { connection.flush() }
     }
+
+    /// As after SIGKILL: no goodbye, and the kernel closes what was open. A worker of a fleet dies alone.
+    private func die() {
+        guard settings.sharesProcess else {
+            kill(getpid(), SIGKILL)
+            return
+        }
+        closeAllConnections()
+    }
+
+    /// SIGTERM has been obeyed.
+    private func end() {
+        for connection in connections.values { connection.flush() }
+        closeAllConnections()
+        ended?()
+    }
+
+    /// The port is there: the machine may do what its scenario says of the first moment.
+    func begin() { run { machine, now in machine.advance(to: now) } }
+
+    /// SIGTERM.
+    func terminate() { run { machine, now in machine.terminate(at: now) } }
 
     private func wakeInTime() {
         guard let next = machine.nextDeadline, let deadline = clock.deadline(for: next) else { return }
@@ -118,23 +159,45 @@ final class SimulatorHost {
         for connection in connections.values { connection.hangUp(rudely: false) }
     }
 
+    /// What the machine wants of the port at this moment.
+    private var wantedDoor: Door {
+        if machine.isClosed { return .closed }
+        return machine.holds(.backlogFull) ? .stuffed : .open
+    }
+
     /// Closes or opens the worker's port, and stops or resumes reading, as the faults of the moment want it.
     private func syncPort() {
         for connection in connections.values where connection.isMuted != isVanished { connection.mute(isVanished) }
-        let wanted = !machine.holds(.closeListener)
-        if !wanted, let open = listener {
-            listener = nil
-            open.close(promise: nil)
-        } else if wanted, listener == nil, !isReopening, let reopen {
-            isReopening = true
-            reopen().assumeIsolated().whenComplete { [unowned self] result in
-                isReopening = false
-                switch result {
-                case .success(let channel): listener = channel
-                case .failure:
-                    // Somebody may still hold the port for a moment.
-                    loop.assumeIsolated().scheduleTask(in: .milliseconds(50)) { [unowned self] in syncPort() }
-                }
+        guard let reopen, !isReopening, door != wantedDoor else { return }
+        let wanted = wantedDoor
+        listener?.close(promise: nil)
+        listener = nil
+        callers.forEach { $0.close(promise: nil) }
+        callers = []
+        door = .closed
+        guard wanted != .closed else { return }
+        isReopening = true
+        reopen(wanted).assumeIsolated().whenComplete { [unowned self] result in
+            isReopening = false
+            switch result {
+            case .success(let channel):
+                listener = channel
+                door = wanted
+                if door == .stuffed { stuff(channel) }
+                syncPort()
+            case .failure:
+                // Somebody may still hold the port for a moment.
+                loop.assumeIsolated().scheduleTask(in: .milliseconds(50)) { [unowned self] in syncPort() }
+            }
+        }
+    }
+
+    /// Takes the few places of an accept queue that nobody empties, so that the next connect finds it full.
+    private func stuff(_ channel: any Channel) {
+        guard let address = channel.localAddress else { return }
+        for _ in 0...Int(Door.stuffedBacklog) {
+            ClientBootstrap(group: loop).connect(to: address).assumeIsolated().whenSuccess { [weak self] caller in
+                self?.callers.append(caller)
             }
         }
     }
@@ -144,9 +207,9 @@ extension Output {
     var exchange: ExchangeID? {
         switch self {
         case .head(let id), .progress(let id, _, _), .tokens(let id, _), .finish(let id, _), .refuse(let id, _, _),
-            .hangUp(let id, _), .errorEvent(let id), .silentEnd(let id):
+            .hangUp(let id, _), .errorEvent(let id), .silentEnd(let id), .comment(let id):
             id
-        case .processDies: nil
+        case .processDies, .processEnds, .closeConnections: nil
         }
     }
 }

@@ -1,3 +1,4 @@
+import Determinism
 package import SimulatedWorker
 
 /// Everything that the command line may say about one simulated worker.
@@ -19,12 +20,24 @@ package struct SimulatorSettings: Sendable {
     package var slots: Int?
     package var contextTokens = 8_192
     package var apiKey: String?
+    /// It is not alone in its process: when it dies, its port closes and the process stays.
+    package var sharesProcess = false
+    package var memoryPolicy: MemoryPolicy?
+    package var scenario: [ScenarioStep] = []
 
     package init(chip: ChipFigures) { self.chip = chip }
 
+    var reader: AskReader {
+        AskReader(
+            flavor: flavor, models: models, contextTokens: contextTokens, slots: slots ?? flavor.defaultSlots)
+    }
+
     package func makeMachine() -> WorkerMachine {
-        WorkerMachine(
+        var machine = WorkerMachine(
             flavor: flavor, chip: chip, models: models, memoryGigabytes: memoryGigabytes, slots: slots, seed: seed,
             isInstant: timeScale == 0)
+        machine.set(memoryPolicy: memoryPolicy, at: .zero)
+        machine.play(scenario)
+        return machine
     }
 }

@@ -20,7 +20,7 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
 
     private struct Answer {
         let stream: Bool
-        let keepAlive: Bool
+        var keepAlive: Bool
         var writer: AnswerWriter?
         var headSent = false
     }
@@ -123,15 +123,20 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
         let keepAlive =
             head.isKeepAlive && !flavor.closesAfterAnswer && served < flavor.requestsPerConnectionMax
         let path = String(head.uri.prefix { flavor == .mlxLM || $0 != "?" })
+        // ollama's guard against pages that rebind their name to this machine.
+        if flavor == .ollama, !Self.isLocal(head.headers.first(name: "host") ?? "") {
+            return answerPlainly(403, [], keepAlive: keepAlive)
+        }
         if let key = host.settings.apiKey, !InformationPages.isPublic(flavor, path),
-            head.headers.first(name: "authorization") != "Bearer \(key)", flavor != .mlxLM
+            head.headers.first(name: "authorization") != "Bearer \(key)", flavor.asksForKeys
         {
             return answerPlainly(401, ErrorText.wrongKey(flavor), keepAlive: keepAlive)
         }
-        guard head.method == .POST, let route = Ask.Route(rawValue: path), isServed(route) else {
+        guard head.method == .POST, let route = flavor.route(path) else {
             let pages = InformationPages(
                 settings: host.settings, machine: host.machine, created: host.clock.epochSeconds())
-            let page = pages.page(head.method, path)
+            let page = pages.page(head.method, path, String(head.uri.dropFirst(path.count)), request.body)
+            if let order = page.order { host.carryOut(order) }
             return answerPlainly(page.status, page.body, type: page.type, keepAlive: keepAlive)
         }
         if flavor == .mlxLM, head.headers.first(name: "content-length") == nil {
@@ -140,10 +145,7 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
         do throws(Refusal) {
             let ask = try host.reader.read(route, request.body)
             answer = Answer(
-                stream: ask.stream, keepAlive: keepAlive,
-                writer: AnswerWriter(
-                    flavor: flavor, ask: ask, number: host.nextNumber, created: host.clock.epochSeconds(),
-                    wrongModel: host.machine.holds(.wrongModel)))
+                stream: ask.stream, keepAlive: keepAlive && !(ask.stream && flavor.closesAfterStream))
             host.accept(ask, from: self)
         } catch {
             answer = Answer(stream: false, keepAlive: keepAlive)
@@ -151,7 +153,20 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    private func isServed(_ route: Ask.Route) -> Bool { route != .embeddings || flavor.hasEmbeddings }
+    private static func isLocal(_ host: String) -> Bool {
+        let name = host.hasPrefix("[") ? host : String(host.prefix { $0 != ":" })
+        return name == "localhost" || name.hasPrefix("[") || name.allSatisfy { $0.isNumber || $0 == "." }
+            || [".localhost", ".local", ".internal"].contains { name.hasSuffix($0) }
+    }
+
+    /// The machine has taken the request: what it says from now on is written by this.
+    func begin(_ ask: Ask, _ id: ExchangeID) {
+        exchange = id
+        let twin = host.machine.holds(.duplicateIdentity)
+        answer?.writer = AnswerWriter(
+            flavor: flavor, ask: ask, number: twin ? 0 : id.rawValue, created: host.clock.epochSeconds(),
+            wrongModel: host.machine.wrongModelExchange == id)
+    }
 
     private func answerPlainly(_ status: Int, _ body: [UInt8], type: String = "application/json", keepAlive: Bool) {
         append(AnswerHead.bytes(flavor, status: status, type: type, framing: .length(body.count), keepAlive: keepAlive))
@@ -171,12 +186,15 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
         var text = JSONText()
         switch output {
         case .head:
-            if current.stream { sendStreamHead(&current) }
+            if current.stream { sendStreamHead(&current, AnswerHead.eventStream) }
+            if !current.stream, flavor.sendsPlainHeadEarly { sendStreamHead(&current, "application/json") }
             current.writer?.begin(into: &text)
         case .progress(_, let done, let total): current.writer?.progress(done: done, of: total, into: &text)
         case .tokens(_, let count): current.writer?.tokens(count, into: &text)
         case .errorEvent:
-            guard current.stream else { return end(current, 500, ErrorText.flat("generation failed by script")) }
+            guard current.stream else {
+                return end(current, 500, ErrorText.failed(flavor))
+            }
             current.writer?.errorEvent(into: &text)
             return endStream(current, text)
         case .silentEnd:
@@ -190,17 +208,18 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
         case .hangUp(_, let rudely):
             flush()
             return hangUp(rudely: rudely)
-        case .processDies: break
+        case .comment: current.writer?.comment(into: &text)
+        case .processDies, .processEnds, .closeConnections: break
         }
         appendPart(text.bytes, current)
         answer = current
     }
 
-    private func sendStreamHead(_ current: inout Answer) {
+    private func sendStreamHead(_ current: inout Answer, _ type: String) {
         current.headSent = true
         append(
             AnswerHead.bytes(
-                flavor, status: 200, type: AnswerHead.eventStream, framing: .open, keepAlive: current.keepAlive))
+                flavor, status: 200, type: type, framing: .open, keepAlive: current.keepAlive))
     }
 
     /// A piece of a stream, in a chunk where the server sends chunks.
@@ -219,7 +238,11 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func end(_ current: Answer, _ status: Int, _ body: [UInt8]) {
-        // A refusal may come late, when openai's head is out: then only the connection's end can tell.
+        if current.headSent, !current.stream, status == 200 {
+            append(Array("\(String(body.count, radix: 16))\r\n".utf8) + body + Array("\r\n0\r\n\r\n".utf8))
+            return end(keepAlive: current.keepAlive)
+        }
+        // A refusal may come late, when the head is out: then only the connection's end can tell.
         guard !current.headSent else { return end(keepAlive: false) }
         append(
             AnswerHead.bytes(

@@ -165,7 +165,7 @@ struct FaultTests {
         ])
     func unreadable(text: String) throws {
         let value = try JSONValue(Array(text.utf8))
-        #expect(throws: ScriptedFault.Unreadable.self) { try ScriptedFault(value, now: .zero) }
+        #expect(throws: ScriptedFault.Unreadable.self) { try ScriptedFault(value) }
     }
 
     @Test("as many faults as the bound, and not one more")

@@ -11,10 +11,11 @@ struct MachineStory {
     init(
         _ flavor: Flavor, slots: Int? = nil, instant: Bool = false, models: [SimulatedModel] = [.seven],
         seed: UInt64 = 7,
-        contextTokens: Int = 8_192
+        contextTokens: Int = 8_192, memoryGigabytes: Double = 192
     ) {
         machine = WorkerMachine(
-            flavor: flavor, chip: ChipFigures.named("M2 Ultra")!, models: models, memoryGigabytes: 192, slots: slots,
+            flavor: flavor, chip: ChipFigures.named("M2 Ultra")!, models: models, memoryGigabytes: memoryGigabytes,
+            slots: slots,
             seed: seed, isInstant: instant)
         reader = AskReader(
             flavor: flavor, models: models, contextTokens: contextTokens, slots: slots ?? flavor.defaultSlots)
@@ -43,7 +44,7 @@ struct MachineStory {
     }
 
     mutating func fault(_ text: String) throws {
-        let fault = try ScriptedFault(try JSONValue(Array(text.utf8)), now: now)
+        let fault = try ScriptedFault(try JSONValue(Array(text.utf8)))
         _ = machine.add(fault, at: now)
     }
 

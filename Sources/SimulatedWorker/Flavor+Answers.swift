@@ -1,0 +1,46 @@
+/// What a server obeys, ignores and refuses, and the shape of what it writes.
+extension Flavor {
+    package var hasEmbeddings: Bool { self != .mlxLM && self != .exo }
+    package var hasTextCompletions: Bool { self != .exo }
+    package var obeysResponseFormat: Bool { self != .mlxLM }
+    package var obeysToolChoice: Bool { self != .mlxLM }
+    package var obeysSeed: Bool { self != .vllmMLX }
+    /// `n`. Assumed ignored by those that were only read about.
+    package var obeysChoices: Bool { self == .openAI || self == .llamaCpp }
+    /// vllm_mlx knows `max_tokens` alone and goes on past the newer name's limit.
+    package var obeysCompletionCeiling: Bool { self != .vllmMLX }
+    /// llama.cpp serves whatever it has loaded under any name.
+    package var servesUnknownModels: Bool { self == .llamaCpp }
+    /// Requests above the context are refused; mlx_lm has no limit and goes on.
+    package var refusesLongPrompts: Bool { self != .mlxLM }
+    package var reportsCachedTokens: Bool { [.openAI, .mlxLM, .llamaCpp, .oMLX].contains(self) }
+    /// A key may be demanded. The others ignore `Authorization`.
+    package var asksForKeys: Bool { ![.mlxLM, .exo, .ollama].contains(self) }
+
+    /// Tokens of an answer whose request names no ceiling; nil runs until the context is full.
+    package var defaultCeiling: Int? {
+        switch self {
+        case .openAI, .mlxLM: 512
+        case .vllmMLX: 32_768
+        // exo's and omlx's own limits are larger than any context here.
+        case .llamaCpp, .exo, .ollama, .lmStudio, .oMLX: nil
+        }
+    }
+
+    /// mlx_lm ends every answer by closing the connection, in HTTP/1.0, and frames nothing.
+    package var closesAfterAnswer: Bool { self == .mlxLM }
+    package var closesAfterStream: Bool { self == .mlxLM || self == .exo }
+    /// exo answers 200 before it knows whether there will be an answer; what goes wrong later cuts the body.
+    package var sendsPlainHeadEarly: Bool { self == .exo }
+
+    /// A role-only event stands before the text. The others repeat the role in every event.
+    var opensWithRole: Bool { [.openAI, .llamaCpp, .vllmMLX, .oMLX].contains(self) }
+    /// That event is sent with the head, before anything is computed.
+    var opensAtOnce: Bool { opensWithRole && self != .llamaCpp }
+    /// The last event has text and the finish reason.
+    var finishesWithText: Bool { self == .vllmMLX }
+    /// Nothing is sent while a tool call is made; it arrives whole.
+    var sendsCallsWhole: Bool { self == .mlxLM || self == .ollama }
+    /// The word for thoughts.
+    var thoughts: StaticString { self == .mlxLM || self == .ollama ? "\"reasoning\":" : "\"reasoning_content\":" }
+}

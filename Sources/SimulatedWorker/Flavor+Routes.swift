@@ -1,0 +1,13 @@
+/// Which paths of a server lead to its machine.
+extension Flavor {
+    package func route(_ path: String) -> Ask.Route? {
+        switch path {
+        case "/v1/chat/completions": .chat
+        case "/v1/completions": hasTextCompletions ? .text : nil
+        case "/v1/embeddings": hasEmbeddings ? .embeddings : nil
+        case "/api/generate": self == .ollama ? .load : nil
+        case "/api/v1/models/load": self == .lmStudio ? .load : nil
+        default: nil
+        }
+    }
+}
