@@ -134,7 +134,8 @@ if !coreOnly {
         tests(
             "TelemetryTests",
             ["Telemetry", "Determinism", from("swift-metrics", "CoreMetrics"), from("swift-log", "Logging")]),
-        tests("WorkerSimulatorTests", ["WorkerSimulator", "SimulatedWorker", "Determinism"] + nio),
+        tests(
+            "WorkerSimulatorTests", ["WorkerSimulator", "SimulatedWorker", "InferenceDialect", "Determinism"] + nio),
         tests(
             "UpstreamLaneTests",
             [

@@ -77,9 +77,9 @@ extension Flavor {
         switch self {
         case .llamaCpp: .goesSilent
         // uvicorn and hypercorn finish what runs; seen of vllm_mlx, assumed of the others.
-        case .vllmMLX, .oMLX, .exo, .openAI: .finishesAnswers
-        // Assumed for ollama and lm_studio.
-        case .mlxLM, .ollama, .lmStudio: .diesAtOnce
+        case .vllmMLX, .oMLX, .exo: .finishesAnswers
+        // Assumed for the others.
+        case .mlxLM, .openAI, .ollama, .lmStudio: .diesAtOnce
         }
     }
 
