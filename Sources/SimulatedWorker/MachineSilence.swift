@@ -6,7 +6,7 @@ extension WorkerMachine {
     var nextWatch: Instant? {
         var next: Instant?
         func consider(_ instant: Instant) { next = next.map { min($0, instant) } ?? instant }
-        let silence = flavor.silence
+        let silence = isSilent ? nil : flavor.silence
         for exchange in running {
             if exchange.isGone {
                 if let instant = exchange.noticedAt { consider(instant) }
@@ -27,7 +27,7 @@ extension WorkerMachine {
 
     mutating func watch() {
         removeNoticed()
-        guard let silence = flavor.silence else { return }
+        guard !isSilent, let silence = flavor.silence else { return }
         for position in running.indices where isSilent(running[position], silence) {
             running[position].saidAt = time
             outputs.append(.comment(running[position].id))

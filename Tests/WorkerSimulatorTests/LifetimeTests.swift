@@ -1,3 +1,5 @@
+import NIOCore
+import NIOPosix
 import SimulatedWorker
 import Testing
 import WorkerSimulator
@@ -53,10 +55,10 @@ struct LifetimeTests {
             let before = try await client.read(until: "\"content\":\" ")
             server.terminate()
             #expect(try await becomes(server, reachable: false))
-            _ = try await control(server, "POST", "/_sim/advance", #"{"ms":29900}"#)
+            _ = try await control(server, "POST", "/_sim/advance", #"{"ms":29950}"#)
             _ = try await control(server, "POST", "/_sim/advance", #"{"ms":200}"#)
             let after = try await client.readToEnd().dropFirst(before.count)
-            #expect(after.hasSuffix("3\r\n:\n\n\r\n"))
+            #expect(after == "3\r\n:\n\n\r\n", "one comment and nothing else")
             #expect(!after.contains("[DONE]"))
             await server.waitUntilStopped()
         }
@@ -76,6 +78,30 @@ struct LifetimeTests {
             let later = try await WireClient(server.port)
             try await later.send("GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(try await later.read(until: "ok").hasPrefix("HTTP/1.1 200 "))
+        }
+    }
+
+    @Test("a full accept queue neither takes nor refuses a connect, until it is emptied")
+    func backlogFull() async throws {
+        try await withWorker(.openAI) { server in
+            let id = try #require(
+                try await control(server, "POST", "/_sim/faults", #"{"kind":"backlog_full"}"#)["id"]?.whole)
+            let address = try SocketAddress(ipAddress: "127.0.0.1", port: server.port)
+            let impatient = ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+                .connectTimeout(.milliseconds(100))
+            var waits = false
+            for _ in 0..<1_000 where !waits {
+                do {
+                    try await impatient.connect(to: address).get().close()
+                } catch ChannelError.connectTimeout {
+                    waits = true
+                } catch {
+                    // The port is changing hands.
+                }
+            }
+            #expect(waits)
+            _ = try await control(server, "DELETE", "/_sim/faults/\(id)")
+            #expect(try await becomes(server, reachable: true))
         }
     }
 
