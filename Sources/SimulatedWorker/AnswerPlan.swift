@@ -44,13 +44,16 @@ package struct ChoicePlan: Sendable {
     }
 
     /// Bytes that are said in full: the words after the thoughts, the fixed text, or a tool's arguments.
-    package var text: [UInt8] {
+    package var text: [UInt8] { saidTokens.flatMap { $0 } }
+
+    /// The same, token by token.
+    var saidTokens: [[UInt8]] {
         var teller = ChoiceTeller(self)
-        var text: [UInt8] = []
+        var said: [[UInt8]] = []
         for _ in 0..<tokens {
-            if case .said(let bytes) = teller.next() { text.append(contentsOf: bytes) }
+            if case .said(let bytes) = teller.next() { said.append(bytes) }
         }
-        return text
+        return said
     }
 
     package var thoughts: [UInt8] {

@@ -156,7 +156,7 @@ package struct AnswerWriter: Sendable {
         if !opened[choice], opensLate { open(choice, &text) }
         let isLast = flavor.finishesWithText && tellers[choice].isAtEnd
         let finish = isLast ? tellers[choice].plan.finish : nil
-        event(choice, finish: finish, &text) { writer, text in writer.delta(choice, token, &text) }
+        event(choice, finish: finish, said: token, &text) { writer, text in writer.delta(choice, token, &text) }
         opened[choice] = true
         ended[choice] = isLast
     }
@@ -211,7 +211,8 @@ package struct AnswerWriter: Sendable {
     }
 
     private mutating func event(
-        _ choice: Int, finish: FinishReason?, _ text: inout JSONText, _ delta: (AnswerWriter, inout JSONText) -> Void
+        _ choice: Int, finish: FinishReason?, said: ChoiceTeller.Token? = nil, _ text: inout JSONText,
+        _ delta: (AnswerWriter, inout JSONText) -> Void
     ) {
         text.raw("data: ")
         eventNumber += 1
@@ -230,6 +231,15 @@ package struct AnswerWriter: Sendable {
             let before = text.bytes.count
             delta(self, &text)
             if text.bytes.count == before { text.raw("\"\"") }
+        }
+        if let wish = ask.logprobs, case .said(let token) = said {
+            text.raw(",\"logprobs\":")
+            if ask.route == .chat {
+                Logprobs.chat([token], wish, into: &text)
+            } else {
+                let before = (tellers[choice].told - 1) * TokenText.bytesPerToken
+                Logprobs.texts([token], wish, from: before, into: &text)
+            }
         }
         text.raw(",\"finish_reason\":")
         if let finish { text.string(finish.rawValue) } else { text.raw("null") }

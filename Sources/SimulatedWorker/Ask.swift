@@ -21,6 +21,7 @@ package struct Ask: Sendable {
     /// llama.cpp's `return_progress`.
     package var wantsProgress = false
     package var severalPrompts = false
+    var logprobs: Logprobs.Wish?
     /// What an order to load says about how long the model is to stay.
     package var keepAlive: KeepAlive?
     package var plan: AnswerPlan
@@ -100,14 +101,16 @@ package struct AskReader: Sendable {
         let plan = AnswerPlan(choices: plans, promptTokens: promptTokens, sequence: prompts[0].tokens)
         let options = given("stream_options", request)
         let usage = options?["include_usage"]?.flag
+        let stream = given("stream", request)?.flag ?? false
         return Ask(
             route: route,
             modelEcho: flavor == .llamaCpp ? models[model].name : request["model"]?.text ?? models[model].name,
-            model: model, stream: given("stream", request)?.flag ?? false, includeUsage: usage ?? false,
+            model: model, stream: stream, includeUsage: usage ?? false,
             losesDone: flavor == .mlxLM && options != nil && usage == nil,
             runsAlone: flavor.seedRunsAlone && given("seed", request) != nil,
             wantsProgress: flavor == .llamaCpp && given("return_progress", request)?.flag == true,
-            severalPrompts: prompts.count > 1, plan: plan, embeddings: nil, body: body)
+            severalPrompts: prompts.count > 1, logprobs: logprobs(request, route, stream: stream), plan: plan,
+            embeddings: nil, body: body)
     }
 
     /// A member, unless it is null, which means the same as its absence wherever null is not refused.
@@ -170,6 +173,10 @@ package struct AskReader: Sendable {
     }
 
     private func embeddings(_ request: JSONValue, _ model: Int) throws(Refusal) -> Ask {
+        // vllm_mlx makes vectors with an allow-list of models, which are those that are called so here.
+        if flavor == .vllmMLX, !models[model].name.contains("embed") {
+            throw .answer(status: 400, body: ErrorText.detail("\(models[model].name) is not an embedding model"))
+        }
         let prompts = try self.prompts(.embeddings, request)
         let dimensions = given("dimensions", request)?.whole ?? 64
         guard (1...Self.dimensionsMax).contains(dimensions) else {

@@ -14,6 +14,10 @@ extension Flavor {
     /// Requests above the context are refused; mlx_lm has no limit and goes on.
     package var refusesLongPrompts: Bool { self != .mlxLM }
     package var reportsCachedTokens: Bool { [.openAI, .mlxLM, .llamaCpp, .oMLX].contains(self) }
+    /// Seen of mlx_lm's plain answers and of llama.cpp; vllm_mlx has none, and of the others it is not known.
+    func hasLogprobs(stream: Bool) -> Bool {
+        self == .openAI || self == .llamaCpp || (self == .mlxLM && !stream)
+    }
     /// A key may be demanded. The others ignore `Authorization`.
     package var asksForKeys: Bool { ![.mlxLM, .exo, .ollama].contains(self) }
 

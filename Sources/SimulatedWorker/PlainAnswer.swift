@@ -93,7 +93,18 @@ extension AnswerWriter {
             text.raw(",\"text\":")
             text.string(plan.text)
         }
-        text.raw(",\"logprobs\":null,\"finish_reason\":")
+        text.raw(",\"logprobs\":")
+        if let wish = ask.logprobs {
+            let tokens = plan.saidTokens
+            if ask.route == .chat {
+                Logprobs.chat(tokens, wish, into: &text)
+            } else {
+                Logprobs.texts(tokens, wish, from: 0, into: &text)
+            }
+        } else {
+            text.raw("null")
+        }
+        text.raw(",\"finish_reason\":")
         text.string(plan.finish.rawValue)
         text.raw("}")
     }

@@ -187,6 +187,14 @@ package struct WorkerMachine: Sendable {
         arrange()
     }
 
+    /// Somebody asks on another connection that an answer be given up: it ends where it stands.
+    package mutating func cancel(_ id: ExchangeID, at now: Instant) {
+        advance(to: now)
+        guard isKnown(id) else { return }
+        outputs.append(.hangUp(id, rudely: false))
+        clientLeft(id, at: now)
+    }
+
     private func leave(_ exchange: inout Exchange) {
         exchange.isGone = true
         if case .after(let duration) = exchange.noticing { exchange.noticedAt = isInstant ? time : time + duration }

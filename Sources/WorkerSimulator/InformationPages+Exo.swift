@@ -37,6 +37,12 @@ extension InformationPages {
             return Page(
                 .members(["message": "Command received.", "command_id": .string("delete-\(model)")]),
                 order: .unload(model))
+        // By the id that an answer carries.
+        case (.POST, _) where path.hasPrefix("/v1/cancel/chatcmpl-sim"):
+            guard let number = Int(path.dropFirst("/v1/cancel/chatcmpl-sim".count)) else { return notFound }
+            return Page(
+                .members(["message": "Command received.", "command_id": .string("cancel-\(number)")]),
+                order: .cancel(ExchangeID(rawValue: number)))
         default: return notFound
         }
     }

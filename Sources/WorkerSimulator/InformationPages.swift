@@ -31,6 +31,7 @@ struct InformationPages {
     enum Order {
         case load(Int)
         case unload(Int)
+        case cancel(ExchangeID)
     }
 
     func page(_ method: HTTPMethod, _ path: String, _ query: String, _ body: [UInt8]) -> Page {

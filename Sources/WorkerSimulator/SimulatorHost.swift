@@ -74,6 +74,7 @@ final class SimulatorHost {
             switch order {
             case .load(let model): machine.load(model, at: now)
             case .unload(let model): machine.unload(model, at: now)
+            case .cancel(let id): machine.cancel(id, at: now)
             }
         }
     }

@@ -89,6 +89,36 @@ struct DialectTests {
         #expect(usages.allSatisfy { $0["choices"]?.items?.first?["finish_reason"] == "length" })
     }
 
+    @Test(
+        "log-probabilities: mlx_lm's plain answers, llama.cpp's and openai's always, the others' never",
+        arguments: Flavor.allCases)
+    func logprobs(flavor: Flavor) throws {
+        let wish = #""max_tokens":2,"logprobs":true,"top_logprobs":2"#
+        let plain = try JSONValue(Array(try answer(flavor, chat("x", wish, stream: false)).utf8))
+        let inPlain = plain["choices"]?.items?.first?["logprobs"]?["content"]?.items
+        #expect(inPlain?.count == ([.openAI, .mlxLM, .llamaCpp].contains(flavor) ? 2 : nil))
+        #expect(inPlain?.allSatisfy { $0["top_logprobs"]?.items?.count == 2 && $0["bytes"]?.items?.count == 4 } ?? true)
+        let told = try events(try answer(flavor, chat("x", wish))).compactMap {
+            $0["choices"]?.items?.first?["logprobs"]?["content"]?.items
+        }
+        #expect(told.flatMap { $0 } == ([.openAI, .llamaCpp].contains(flavor) ? inPlain : []))
+    }
+
+    @Test("a text's log-probabilities are four lists, whole or in pieces")
+    func textLogprobs() throws {
+        let body = #"{"model":"llama-7b","max_tokens":2,"logprobs":1,"prompt":"x""#
+        let plain = try JSONValue(Array(try answer(.llamaCpp, body + "}", .text).utf8))
+        let whole = try #require(plain["choices"]?.items?.first?["logprobs"])
+        let pieces = try events(try answer(.llamaCpp, body + #","stream":true}"#, .text)).compactMap {
+            $0["choices"]?.items?.first?["logprobs"]
+        }
+        for list in ["tokens", "token_logprobs", "top_logprobs", "text_offset"] {
+            #expect(whole[list]?.items?.count == 2)
+            #expect(pieces.flatMap { $0[list]?.items ?? [] } == whole[list]?.items)
+        }
+        #expect(whole["text_offset"] == .array([.integer(0), .integer(4)]))
+    }
+
     @Test("exo: a comment at once, one per prefill step, and one with figures before the end")
     func exoComments() throws {
         let comments = try answer(.exo, chat()).split(separator: "\n").filter { $0.hasPrefix(":") }

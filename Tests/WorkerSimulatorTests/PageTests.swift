@@ -118,6 +118,19 @@ struct PageTests {
         }
     }
 
+    @Test("exo gives up an answer when it is told to, by the id that the answer carries")
+    func cancelling() async throws {
+        try await withWorker(.exo, manual: true) { server in
+            let client = try await WireClient(server.port)
+            try await client.post(chatPath, helloStream)
+            _ = try await client.read(until: ": keep-alive")
+            #expect(try await ask(server, "/v1/cancel/chatcmpl-sim1", "").contains("Command received."))
+            #expect(try await !client.readToEnd().contains("[DONE]"))
+            let state = try await control(server, "GET", "/_sim/state")
+            #expect(state["running"] == .integer(0))
+        }
+    }
+
     @Test("ollama serves only those that call it by a local name")
     func localNames() async throws {
         try await withWorker(.ollama) { server in
