@@ -32,6 +32,12 @@ extension WorkerMachine {
         }
     }
 
+    /// Whether the model of an exchange is there, is coming, or may come.
+    mutating func hasRoomForModel(of head: Exchange) -> Bool {
+        guard !residency[head.model].isResident, loads.isEmpty, !flavor.keepsOneModel else { return true }
+        return makesRoom(models[head.model].gigabytes)
+    }
+
     /// Looks again at what fits, after tokens were added or something ended.
     mutating func memoryChanged() {
         guard !isDown else { return }

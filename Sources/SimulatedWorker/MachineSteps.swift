@@ -51,7 +51,14 @@ extension WorkerMachine {
             endIfIdle()
         }
         guard !isSilent else { return }
-        while let head = queue.first, admits(head) {
+        while let head = queue.first {
+            guard hasRoomForModel(of: head) else {
+                guard !isDown else { return }
+                queue.removeFirst()
+                if !head.isGone { refuse(head.id, status: 507, body: ErrorText.memory(flavor, memory.limit)) }
+                continue
+            }
+            guard admits(head) else { break }
             var exchange = queue.removeFirst()
             if exchange.isGone, exchange.noticing == .atNextEvent {
                 record(.noticed, exchange.id)

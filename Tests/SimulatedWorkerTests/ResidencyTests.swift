@@ -50,6 +50,18 @@ struct ResidencyTests {
         #expect(residents(story) == [3], "a model that is there is not loaded again")
     }
 
+    @Test("as many loads at a time as the bound; one more request waits for theirs")
+    func loadBound() throws {
+        var story = MachineStory(.lmStudio)
+        for number in 0..<WorkerMachine.loadsMax { try story.ask(chat("number \(number)")) }
+        #expect(story.machine.runningLoads.count == WorkerMachine.loadsMax)
+        let oneMore = try story.ask(chat("one more"))
+        #expect(story.machine.runningLoads.count == WorkerMachine.loadsMax)
+        story.pass(seconds: 100)
+        #expect(residents(story) == [WorkerMachine.loadsMax])
+        #expect(story.isFinished(oneMore))
+    }
+
     @Test("ollama forgets a model five minutes after its last answer, or as keep_alive says")
     func keepAlive() throws {
         for (member, seconds) in [("", 300.0), (#","keep_alive":"1m30s""#, 90), (#","keep_alive":-1"#, nil)]
@@ -128,6 +140,18 @@ struct ResidencyTests {
         let body = story.outputs.lazy.compactMap { if case .refuse(large, 507, let body) = $0 { body } else { nil } }
         #expect(
             body.first.map { String(decoding: $0, as: UTF8.self).contains("projected memory would exceed") } == true)
+    }
+
+    @Test("a model that does not fit is refused, and the next request is served")
+    func refusedModel() throws {
+        let large = SimulatedModel(name: "large", parametersBillions: 14)
+        var story = MachineStory(.oMLX, instant: true, models: [.seven, large], memoryGigabytes: 10)
+        let refused = try story.ask(
+            #"{"model":"large","max_tokens":4,"messages":[{"role":"user","content":"x"}]}"#)
+        let served = try story.ask(chat())
+        let is507 = story.outputs.contains { if case .refuse(refused, 507, _) = $0 { true } else { false } }
+        #expect(is507)
+        #expect(story.isFinished(served))
     }
 
     @Test("swapping takes nine tenths of the speed, and gives them back with the memory")

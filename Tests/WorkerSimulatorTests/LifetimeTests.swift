@@ -165,6 +165,16 @@ struct LifetimeTests {
         await running.stop()
     }
 
+    @Test("a fleet of the bound is read; the ports and seeds of workers that are alike count up")
+    func fleetBound() throws {
+        let file = #"{"workers":[{"name":"m","count":1024,"port":20000,"control-port":30000,"seed":5}]}"#
+        let fleet = try Fleet(Array(file.utf8))
+        #expect(fleet.members.count == Fleet.workersMax)
+        let last = try #require(fleet.members.last)
+        #expect(last.name == "m-1024" && last.settings.port == 21_023 && last.settings.controlPort == 31_023)
+        #expect(last.settings.seed == 1_028 && last.settings.sharesProcess)
+    }
+
     @Test(
         "a fleet's mistake is told with its place",
         arguments: [
