@@ -8,6 +8,7 @@ import json
 import socket
 import subprocess
 import tempfile
+from pathlib import Path
 
 from .child import Child
 from .patience import until
@@ -20,7 +21,7 @@ VOCABULARY = 2_048
 
 
 class CannotRunHere(RuntimeError):
-    """This platform cannot run MLX; the text says why."""
+    """This platform cannot run the server; the text says why."""
 
 
 class RealWorker:
@@ -30,14 +31,20 @@ class RealWorker:
     script: str
     upstream_name: str
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, options: tuple[str, ...] = (), model: Path | None = None, wait_ready: bool = True) -> None:
+        """`options` are the server's own; `model` is another one than the tiny model."""
         self.set_up()
         self.name = name
         self._state = tempfile.TemporaryDirectory(prefix="starling-real-")
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
-        self.child = Child([WORKERS / self.script, str(self.port)], environment={"WORKER_HOME": self._state.name})
-        until(f"{self.kind} completes a first request", self.completes, 120, every=0.2)
+        command = [WORKERS / self.script, str(self.port), *([model] if model else []), "--", *options]
+        self.child = Child(command, environment={"WORKER_HOME": self._state.name})
+        if wait_ready:
+            self.wait_ready()
+
+    def wait_ready(self) -> None:
+        until(f"{self.kind} completes a first request", self.completes, 120, every=0.1)
 
     @classmethod
     def set_up(cls, seconds: float = 600) -> None:
@@ -80,12 +87,30 @@ class RealWorker:
 class MLXWorker(RealWorker):
     kind, script, upstream_name = "mlx_lm", "run_mlx_worker", "default_model"
 
-    def __init__(self, name: str = "mlx-1") -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "mlx-1", **more) -> None:
+        super().__init__(name, **more)
 
 
 class VLLMMLXWorker(RealWorker):
     kind, script, upstream_name = "vllm_mlx", "run_vllm_mlx_worker", "tiny-llama"
 
-    def __init__(self, name: str = "vllm-1") -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "vllm-1", **more) -> None:
+        super().__init__(name, **more)
+
+
+class LlamaServer(RealWorker):
+    """Two slots of 8,192 tokens. Building it takes six minutes, once."""
+
+    kind, script, upstream_name = "llama_cpp", "run_llama_worker", "tiny-llama"
+
+    def __init__(self, name: str = "llama-1", **more) -> None:
+        super().__init__(name, **more)
+
+    @classmethod
+    def set_up(cls, seconds: float = 1800) -> None:
+        super().set_up(seconds)
+
+    def node(self, **more) -> dict:
+        node = super().node(max_concurrency=2)
+        node["models"][0]["context_tokens"] = 8_192
+        return node | more
