@@ -12,7 +12,7 @@ RELEASE_BINARY := .build-release/release/starling
 # macOS has the runtime in the system.
 RELEASE_FLAGS := $(if $(filter Linux,$(shell uname -s)),--static-swift-stdlib)
 
-.PHONY: help demo test core-test lint build release bench acceptance real-worker clean install ready system-packages
+.PHONY: help demo test core-test lint build release bench acceptance contract contract-all real-worker clean install ready system-packages
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,14 @@ acceptance: build ## real processes: SDK, aborts, failover, bytes, manners, conf
 	cluster/system-packages acceptance
 	cluster/acceptance/run
 
+contract: build ## what each kind of worker does, simulated and real (mlx_lm, vllm-mlx), against one table
+	cluster/system-packages acceptance
+	cluster/contracts/run
+
+contract-all: build ## the same with the real llama-server, which is built once (about six minutes)
+	cluster/system-packages acceptance llama-server
+	CONTRACTS_ALL=1 cluster/contracts/run
+
 bench: release ## figures against nginx, haproxy and smg, and our own bars (about ten minutes)
 	cluster/system-packages bench
 	cluster/bench/run
@@ -55,7 +63,7 @@ install: release ## the release binary and an example configuration into $(PREFI
 
 clean: ## everything that was built or fetched for tests; configuration and its data stay
 	rm -rf .build .build-core .build-release .build-benchmarks cluster/acceptance/.venv cluster/bench/.work cluster/.run
-	rm -rf cluster/workers/venv* cluster/workers/models cluster/workers/state-*
+	rm -rf cluster/workers/venv* cluster/workers/models cluster/workers/state-* cluster/workers/.work
 
 ready: lint ## what the continuous integration runs, and the linter before it
 	.ci/run

@@ -1,0 +1,67 @@
+"""What is known to be wrong: strict expected failures, so that a run turns red when somebody has mended one.
+
+The key is the test's name with its parameters, as pytest prints it.
+"""
+
+from __future__ import annotations
+
+
+def each(reason: str, *names: str) -> dict[str, str]:
+    return dict.fromkeys(names, reason)
+
+
+def deadly(kind: str, reason: str, *requests: str) -> dict[str, str]:
+    return each(reason, *(f"test_a_deadly_request[simulated-{kind}-{name}]" for name in requests))
+
+
+DISAGREEMENTS: dict[str, str] = {
+    **each("it makes up no logprobs: the choice has \"logprobs\":null whatever was asked for",
+           "test_logprobs_in_a_plain_answer[simulated-openai]", "test_logprobs_in_a_stream[simulated-openai]",
+           "test_logprobs_of_a_text[simulated-openai]", "test_logprobs_in_a_plain_answer[simulated-mlx_lm]",
+           "test_logprobs_in_a_plain_answer[simulated-llama_cpp]", "test_logprobs_in_a_stream[simulated-llama_cpp]",
+           "test_logprobs_of_a_text[simulated-llama_cpp]"),
+    **each("max_tokens 0 on a text: it refuses, where a text may be scored without a token being made",
+           "test_no_token_at_all[simulated-openai]", "test_no_token_at_all[simulated-llama_cpp]"),
+    **each("its choice has a member \"logprobs\" that nobody asked for", "test_the_members_of_a_plain_answer[simulated-mlx_lm]"),
+    **each("its answer lacks \"timings\", and has \"logprobs\" unasked",
+           "test_the_members_of_a_plain_answer[simulated-llama_cpp]"),
+    **each("the real one looks at the types of logprobs and top_logprobs: 400 {\"error\": \"logprobs must be of type bool\"}",
+           "test_logprobs_of_a_text[simulated-mlx_lm]", "test_null_for_an_optional_member[simulated-mlx_lm-logprobs]",
+           "test_null_for_an_optional_member[simulated-mlx_lm-top_logprobs]"),
+    **each("the real one stops at whole tokens only", "test_stop_is_part_of_a_word[simulated-mlx_lm]"),
+    **each("the real one sends the head of a stream before its turn comes",
+           "test_the_head_of_a_stream_that_has_to_wait[simulated-mlx_lm]"),
+    **deadly("mlx_lm", "the real one hangs up on the killer without a byte; it answers 404 to those after it",
+             "an empty prompt", "top_k past the vocabulary"),
+    **deadly("mlx_lm", "the real one's thread dies of it", "a lone surrogate", "an endless number", "the tokenizer's argument"),
+    **deadly("mlx_lm", "the real one's handler raises: it hangs up without a byte and lives",
+             "nested deeply", "a negative seed", "a seed past 64 bits"),
+    **deadly("llama_cpp", "the real one refuses it", "stop has a number", "a lone surrogate"),
+    **deadly("llama_cpp", "the real one answers 500 server_error, out_of_range", "an endless number"),
+    **deadly("llama_cpp", "the real one's process ends", "nested deeply"),
+    **each("the real one notices within two seconds, if nothing else runs",
+           "test_a_client_leaves_a_plain_request[simulated-llama_cpp]"),
+    **each("the real one falls silent and holds its streams open", "test_sigterm_while_a_stream_runs[simulated-llama_cpp]"),
+    **each("it has no /v1/messages",
+           "test_anthropic_plain[simulated-llama_cpp]", "test_anthropic_stream[simulated-llama_cpp]",
+           "test_anthropic_leaves_a_stream[simulated-llama_cpp]"),
+}
+"""Where a simulated worker differs from the real one. The simulator is wrong and has to learn it: this list is never for servers."""
+
+OWED_BY_STARLING: dict[str, str] = {
+    **each("mlx_lm's usage event passes with its \"object\":\"chat.completion\" in a stream of chunks",
+           "test_a_valid_request[simulated-mlx_lm-stream with usage]", "test_a_valid_request[real-mlx_lm-stream with usage]"),
+    **each("the refusal says that the kind cannot answer with no token, and does not name max_tokens",
+           "test_a_valid_request[simulated-mlx_lm-no token at all]", "test_a_valid_request[real-mlx_lm-no token at all]",
+           "test_a_valid_request[simulated-vllm_mlx-no token at all]", "test_a_valid_request[real-vllm_mlx-no token at all]"),
+    **each("the refusal says that the kind has no such token, and does not name logit_bias",
+           "test_what_kills_a_worker_does_not_reach_it[real-mlx_lm-a token past the vocabulary]"),
+    **each("llama-server's `data: null` passes to the client",
+           "test_a_valid_request[simulated-llama_cpp-two prompts in a stream]",
+           "test_a_valid_request[real-llama_cpp-two prompts in a stream]"),
+    **each("vllm-mlx answers 500 to a JSON schema that it cannot follow, and the 500 passes to the client",
+           "test_a_valid_request[real-vllm_mlx-JSON schema]"),
+    **each("a plain answer carries the worker's own name for the model",
+           "test_the_answer_names_the_model_as_the_client_did[real-mlx_lm]"),
+}
+"""What Starling itself does not do yet, whoever stands behind it."""
