@@ -1,126 +1,20 @@
-"""The table: what each kind of worker does. One column per kind, one row per thing that a test observes.
+"""The table: what each kind of worker does, one column per kind.
 
 What is said of mlx_lm, vllm_mlx and llama_cpp was observed on the servers that `cluster/workers` starts; `openai` is what the
-published interface promises. `NOT_SAID` is for what a kind has no say in, with the reason.
+published interface promises. `NotSaid` is for what a kind has no say in, with the reason.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class NotSaid:
-    """No expectation, and why."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Column:
-    # C1: transport
-    version: bytes
-    framing: dict[str, str]
-    """plain answer, stream, refusal → length, chunked, or eof (to the end of the connection)"""
-    keeps_connections: bool
-    chunked_request: int
-    query_string: int
-    """the status of a chat whose path has a query"""
-    # C2, C3
-    accept_backlog: str
-    """short: a handful of connects succeed while nobody accepts; long: all of sixteen do"""
-    health_while_loading: int | str | NotSaid
-    # C4, C5, C7
-    unknown_model: int
-    comment: str | None
-    """what a comment before content looks like, or None for no comment at all"""
-    # C8
-    usages: dict[str, int]
-    """how many events of a stream tell the usage: of one choice, of two, and where nobody asked"""
-    usage_object: str
-    # C9 to C11, C13
-    choices_of_two: int | NotSaid
-    usage_of_two: int | NotSaid
-    """how many choices' tokens the usage of a plain answer with two choices counts"""
-    logprobs: dict[str, bool]
-    json_object: str
-    """ignored, obeyed, or the status of the refusal"""
-    newer_ceiling_is_obeyed: bool
-    stop_as_string: int
-    stop_is_obeyed: bool
-    stop_is_found_inside_tokens: bool
-    """or only where it is a sequence of whole tokens"""
-    zero_ceiling: int
-    # C12
-    null_refusals: dict[str, int]
-    """optional members whose null is refused, and the status"""
-    # C14, C15
-    notices_lost_plain_client: dict[str, bool]
-    """while it is alone, and while a stream runs beside it"""
-    notices_lost_stream_seconds: int
-    """within, in orders of magnitude"""
-    # C16
-    tells_cached_tokens: bool
-    # C17, C18
-    head_of_a_queued_stream: str
-    """at once, or at a slot"""
-    seeded_requests: str
-    """alone: one waits for the other; together: they share a batch"""
-    # C19: what is answered, and what is left of the worker
-    deaths: dict[str, str]
-    # C20
-    after_thread_death: dict[str, int] | NotSaid
-    # C21
-    sigterm_in_a_stream: str
-    # C23
-    bad_json: int
-    no_messages: int
-    # C24
-    several_prompts_bring_a_null: bool | NotSaid
-    # C25
-    context_overflow: int | NotSaid
-    takes_several_prompts: bool
-    end_of_a_messages_stream: str | None
-    """the reason that /v1/messages gives in a stream that ran into its ceiling; None without that route"""
-    # Shapes
-    first_delta: dict[str, bool]
-    """the members of a chat's first delta, and whether there is something in them"""
-    last_event_has_text: bool
-    is_done_with_empty_stream_options: bool
-    logprobs_as_number: int
-    error_shape: str
-    unknown_route_is_json: bool
-    plain_members: set[str]
-    plain_choice_members: set[str]
-    event_members: set[str]
-
-
-NULLABLE = ["stream", "max_tokens", "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "logprobs",
-            "top_logprobs", "stop", "seed", "n", "stream_options", "logit_bias", "tools", "tool_choice", "response_format", "user"]
-"""Optional members that SDKs in other languages write as null when nobody set them."""
+from column import Column, NotSaid
+from known_requests import DEATHS
 
 
 def all_answered(*names: str, **others: str) -> dict[str, str]:
     return {name: "200, lives" for name in names} | others
 
 
-DEATHS = {
-    "a list of prompts": ("text", '"prompt":["a","b"]'),
-    "a list of one prompt": ("text", '"prompt":["a"]'),
-    "an empty prompt": ("text", '"prompt":""'),
-    "stop is a number": ("chat", '"stop":5'),
-    "stop has a number": ("chat", '"stop":[5]'),
-    "a lone surrogate": ("chat", r'"stop":"\ud800"'),
-    "top_k past the vocabulary": ("chat", '"top_k":200000,"temperature":1'),
-    "a token past the vocabulary": ("chat", '"logit_bias":{"2000000000":1}'),
-    "an endless number": ("chat", '"presence_penalty":' + "1" * 400),
-    "the tokenizer's argument": ("chat", '"chat_template_kwargs":{"return_tensors":"np"}'),
-    "nested deeply": ("chat", '"x":' + "[" * 100_000 + "]" * 100_000),
-    "a negative seed": ("chat", '"seed":-1'),
-    "a seed past 64 bits": ("chat", '"seed":18446744073709551616'),
-    "token ids": ("text", '"prompt":[1,2]'),
-}
-"""Requests that are known to end one engine or another: the route, and the member that does it."""
+CORS = {"access-control-allow-origin", "access-control-allow-methods", "access-control-allow-headers"}
 
 OPENAI = Column(
     version=b"HTTP/1.1", framing={"plain": "length", "stream": "chunked", "refusal": "length"}, keeps_connections=True,
@@ -142,7 +36,10 @@ OPENAI = Column(
     logprobs_as_number=200, error_shape="object", unknown_route_is_json=True,
     plain_members={"id", "object", "created", "model", "choices", "usage"},
     plain_choice_members={"index", "message", "logprobs", "finish_reason"},
-    event_members={"id", "object", "created", "model", "choices"})
+    event_members={"id", "object", "created", "model", "choices"},
+    # Each service has words and fields of its own.
+    head_fields={"plain": {"content-type", "content-length"}, "stream": {"content-type", "transfer-encoding", "cache-control"}},
+    refusal_bodies={})
 
 MLX_LM = Column(
     version=b"HTTP/1.0", framing={"plain": "length", "stream": "eof", "refusal": "eof"}, keeps_connections=False,
@@ -169,7 +66,14 @@ MLX_LM = Column(
     logprobs_as_number=400, error_shape="flat", unknown_route_is_json=False,
     plain_members={"id", "system_fingerprint", "object", "model", "created", "choices", "usage"},
     plain_choice_members={"index", "finish_reason", "message"},
-    event_members={"id", "system_fingerprint", "object", "model", "created", "choices"})
+    event_members={"id", "system_fingerprint", "object", "model", "created", "choices"},
+    head_fields={"plain": {"server", "content-type", "content-length"} | CORS,
+                 "stream": {"server", "content-type", "cache-control"} | CORS},
+    refusal_bodies={
+        "wrong type": b"""{"error": "temperature must be of type ('float', 'int')"}""",
+        "bad JSON": b'{"error": "Invalid JSON in request body: Expecting value: line 1 column 11 (char 10)"}',
+        "no messages": b'{"error": "Cannot apply chat template to an empty conversation. Provide at least one message."}',
+        "unknown route": b"Not Found"})
 
 LLAMA_CPP = Column(
     version=b"HTTP/1.1", framing={"plain": "length", "stream": "chunked", "refusal": "length"}, keeps_connections=True,
@@ -194,7 +98,17 @@ LLAMA_CPP = Column(
     logprobs_as_number=200, error_shape="object", unknown_route_is_json=True,
     plain_members={"choices", "created", "model", "system_fingerprint", "object", "usage", "id", "timings"},
     plain_choice_members={"finish_reason", "index", "message"},
-    event_members={"choices", "created", "id", "model", "system_fingerprint", "object"})
+    event_members={"choices", "created", "id", "model", "system_fingerprint", "object"},
+    head_fields={
+        "plain": {"server", "access-control-allow-origin", "content-type", "content-length", "keep-alive"},
+        "stream": {"server", "access-control-allow-origin", "content-type", "transfer-encoding", "keep-alive",
+                   "x-accel-buffering"}},
+    refusal_bodies={
+        "wrong type": b"""{"error":{"code":400,"message":"Field 'temperature': [json.exception.type_error.302] type must be """
+                      b"""number, but is string","type":"invalid_request_error"}}""",
+        "bad JSON": b'{"error":{"code":500,"message":"[json.exception.parse_error.101] parse error at line 1, column 12: syntax '
+                    b"error while parsing value - invalid literal; last read: '\\\"model\\\": no'\",\"type\":\"server_error\"}}",
+        "unknown route": b'{"error":{"message":"File Not Found","type":"not_found_error","code":404}}'})
 
 VLLM_MLX = Column(
     version=b"HTTP/1.1", framing={"plain": "length", "stream": "chunked", "refusal": "length"}, keeps_connections=True,
@@ -220,7 +134,16 @@ VLLM_MLX = Column(
     logprobs_as_number=200, error_shape="list", unknown_route_is_json=True,
     plain_members={"id", "object", "created", "model", "choices", "usage", "generation_metadata"},
     plain_choice_members={"index", "message", "finish_reason"},
-    event_members={"id", "object", "created", "model", "choices", "usage", "generation_metadata"})
+    event_members={"id", "object", "created", "model", "choices", "usage", "generation_metadata"},
+    head_fields={"plain": {"server", "content-type", "content-length"}, "stream": {"server", "content-type", "transfer-encoding"}},
+    refusal_bodies={
+        "wrong type": b'{"detail":[{"type":"float_parsing","loc":["body","temperature"],"msg":"Input should be a valid number, '
+                      b'unable to parse string as a number","input":"warm"}]}',
+        "bad JSON": b'{"detail":[{"type":"json_invalid","loc":["body",10],"msg":"JSON decode error","input":{},'
+                    b'"ctx":{"error":"Expecting value"}}]}',
+        "no messages": b"Internal Server Error",
+        "unknown model": b'{"detail":"The model `nobody/has-this` does not exist. Available model: `tiny-llama`"}',
+        "unknown route": b'{"detail":"Not Found"}'})
 
 COLUMNS: dict[str, Column] = {"openai": OPENAI, "mlx_lm": MLX_LM, "llama_cpp": LLAMA_CPP, "vllm_mlx": VLLM_MLX}
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from columns import NotSaid
+from column import NotSaid
 from talk import CHAT, TEXT, ask, chat, get, text
 
 USAGE = {"include_usage": True}
@@ -60,6 +60,14 @@ def test_comments_before_content(worker, expected):
     else:
         assert told.comments and all(re.fullmatch(expected.comment, line) for line in told.comments)
         assert told.body.startswith(b":"), "they come before all content"
+
+
+def test_comments_count_what_is_not_cached(worker, expected):
+    if expected.comment is None:
+        pytest.skip("it writes none")
+    body = chat(worker, messages=[{"role": "user", "content": "counted words " * 40}], stream=True)
+    ask(worker, CHAT, body)
+    assert ask(worker, CHAT, body).comments == [": keepalive 1/1"], "all but the last token were in its cache"
 
 
 def test_the_usage_of_a_stream(worker, expected):

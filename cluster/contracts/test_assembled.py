@@ -33,7 +33,8 @@ ANSWERS: dict[str, tuple[str, dict, tuple[str, ...]]] = {
 
 
 def comparable(answer: dict, kind: str) -> dict:
-    answer = {name: value for name, value in answer.items() if name not in ("id", "created", "timings", "model", "generation_metadata")}
+    left_out = {"id", "created", "timings", "model"}
+    answer = {name: value for name, value in answer.items() if name not in left_out}
     usage = {name: value for name, value in answer["usage"].items() if name != "prompt_tokens_details"}
     several = len(answer["choices"]) > 1 and kind == "llama_cpp"
     answer["usage"] = sorted(usage) if several else usage

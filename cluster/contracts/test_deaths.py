@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from columns import DEATHS, NotSaid
+from column import NotSaid
+from known_requests import DEATHS
 from flock.patience import until
 from talk import CHAT, TEXT, HungUp, ask, chat, get
 

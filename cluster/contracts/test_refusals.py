@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from columns import NULLABLE, NotSaid
+from column import NotSaid
+from known_requests import NULLABLE
 from talk import CHAT, TEXT, ask, begin, chat, text
 
 
@@ -56,6 +57,24 @@ def test_a_route_that_nobody_has(worker, expected):
     told = ask(worker, "/v1/nothing", chat(worker))
     assert told.status == 404
     assert (b'"' in told.body) == expected.unknown_route_is_json
+
+
+REFUSED = {
+    "wrong type": (CHAT, {"temperature": "warm"}),
+    "bad JSON": (CHAT, '{"model": nonsense}'),
+    "no messages": (CHAT, {"messages": []}),
+    "unknown model": (CHAT, {"model": "nobody/has-this"}),
+    "unknown route": ("/v1/nothing", {}),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_words_of_a_refusal(worker, expected, name):
+    """Byte for byte: it is by these words that a gateway tells one failure from another."""
+    if name not in expected.refusal_bodies:
+        pytest.skip(f"{worker.kind} answers it, or in words that depend on the machine")
+    path, body = REFUSED[name]
+    assert ask(worker, path, body if isinstance(body, str) else chat(worker, **body)).body == expected.refusal_bodies[name]
 
 
 def test_more_than_the_context_holds(start, expected):

@@ -9,7 +9,7 @@ import pytest
 from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from columns import DEATHS, NULLABLE
+from known_requests import DEATHS, NULLABLE
 from talk import CHAT, TEXT, chat, text
 from test_deaths import deadly, what_is_left
 from through_starling import ask_starling

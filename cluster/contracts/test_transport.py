@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from columns import NotSaid
+from column import NotSaid
 from flock.patience import until
 from flock.real_workers import WORKERS
 from raw_client import RawConnection
@@ -35,6 +35,12 @@ def test_the_framing_of_an_answer(worker, expected, answer):
     told = ask(worker, CHAT, chat(worker, **members))
     assert (told.status >= 400) == (answer == "refusal")
     assert framing(told.head) == expected.framing[answer]
+
+
+@pytest.mark.parametrize("answer", ["plain", "stream"])
+def test_the_fields_of_a_head(worker, expected, answer):
+    told = ask(worker, CHAT, chat(worker, stream=answer == "stream"))
+    assert {name.lower() for name, _ in told.head.fields} - {"date"} == expected.head_fields[answer]
 
 
 def test_a_connection_is_used_again(worker, expected):
