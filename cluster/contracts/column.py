@@ -62,6 +62,8 @@ class Column:
     """at once, or at a slot"""
     seeded_requests: str
     """alone: one waits for the other; together: they share a batch"""
+    sampling_is_ones_own: bool
+    """whether a request keeps its temperature in a batch that another one began"""
     # C19: what is answered, and what is left of the worker
     deaths: dict[str, str]
     # C20

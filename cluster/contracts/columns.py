@@ -26,7 +26,7 @@ OPENAI = Column(
     newer_ceiling_is_obeyed=True, stop_as_string=200, stop_is_obeyed=True, stop_is_found_inside_tokens=True, zero_ceiling=200,
     null_refusals={},
     notices_lost_plain_client={"alone": True, "beside a stream": True}, notices_lost_stream_seconds=8, tells_cached_tokens=True,
-    head_of_a_queued_stream="at once", seeded_requests="together",
+    head_of_a_queued_stream="at once", seeded_requests="together", sampling_is_ones_own=True,
     deaths=dict.fromkeys(DEATHS, "lives"),
     after_thread_death=NotSaid("none of its threads was seen to die"),
     sigterm_in_a_stream="cut", bad_json=400, no_messages=400,
@@ -52,7 +52,7 @@ MLX_LM = Column(
     null_refusals=dict.fromkeys(["stream", "max_tokens", "temperature", "top_p", "top_k", "min_p", "presence_penalty",
                                  "frequency_penalty", "logprobs", "top_logprobs"], 400),
     notices_lost_plain_client={"alone": False, "beside a stream": False}, notices_lost_stream_seconds=8, tells_cached_tokens=True,
-    head_of_a_queued_stream="at once", seeded_requests="alone",
+    head_of_a_queued_stream="at once", seeded_requests="alone", sampling_is_ones_own=True,
     deaths=dict.fromkeys(DEATHS, "404, thread dead") | {
         "an empty prompt": "nothing, thread dead", "top_k past the vocabulary": "nothing, thread dead",
         "an endless number": "nothing, thread dead",
@@ -86,7 +86,7 @@ LLAMA_CPP = Column(
     null_refusals={},
     # Its wait for a result looks for a lost client once a second, and begins anew with each result, whoever's that is.
     notices_lost_plain_client={"alone": True, "beside a stream": False}, notices_lost_stream_seconds=8, tells_cached_tokens=True,
-    head_of_a_queued_stream="at a slot", seeded_requests="together",
+    head_of_a_queued_stream="at a slot", seeded_requests="together", sampling_is_ones_own=True,
     deaths=all_answered(*DEATHS) | {
         "stop has a number": "400, lives", "a lone surrogate": "500, lives", "an endless number": "500, lives",
         "nested deeply": "nothing, process dead"},
@@ -120,7 +120,7 @@ VLLM_MLX = Column(
     newer_ceiling_is_obeyed=False, stop_as_string=422, stop_is_obeyed=False, stop_is_found_inside_tokens=False, zero_ceiling=422,
     null_refusals={"stream": 422},
     notices_lost_plain_client={"alone": True, "beside a stream": True}, notices_lost_stream_seconds=40, tells_cached_tokens=False,
-    head_of_a_queued_stream="at once", seeded_requests="together",
+    head_of_a_queued_stream="at once", seeded_requests="together", sampling_is_ones_own=False,
     deaths=all_answered(*DEATHS) | {
         "an empty prompt": "500, lives", "stop is a number": "422, lives", "stop has a number": "422, lives",
         "a token past the vocabulary": "nothing, process dead", "an endless number": "422, lives",

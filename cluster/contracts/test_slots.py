@@ -1,4 +1,4 @@
-"""C17 and C18: more requests than slots, and requests that cannot share a batch."""
+"""C17 and C18: more requests than slots, and what requests in one batch do to each other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 from flock.patience import until
-from talk import CHAT, begin, chat
+from talk import CHAT, ask, begin, chat
 
 
 def test_the_head_of_a_stream_that_has_to_wait(start, expected):
@@ -27,6 +27,18 @@ def head_comes(connection) -> bool:
         return connection.read_head().status == 200
     except TimeoutError:
         return False
+
+
+def test_a_greedy_request_beside_one_that_is_not(start, expected):
+    """The same text as alone; vllm-mlx samples a whole batch as its first request wants it."""
+    worker = start(takes_its_time=True)
+    alone = ask(worker, CHAT, chat(worker, max_tokens=40)).text()
+    words = [{"role": "user", "content": "something else"}]
+    with begin(worker, CHAT, chat(worker, messages=words, max_tokens=1_000, stream=True, temperature=1.5)) as warm:
+        warm.read_head()
+        warm.read_until(b'"content"')
+        beside = ask(worker, CHAT, chat(worker, max_tokens=40)).text()
+    assert (beside.strip() == alone.strip()) == expected.sampling_is_ones_own
 
 
 def test_two_requests_with_a_seed(start, expected):
