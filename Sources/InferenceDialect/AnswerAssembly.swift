@@ -162,6 +162,18 @@ package struct AnswerAssembly: Sendable {
         out.append(UInt8(ascii: "}"))
     }
 
+    /// An event that calls itself a whole chat answer, by its right name; any other stays as it is.
+    package static func asEvent(_ frame: [UInt8]) -> [UInt8] {
+        let wrong = Array(#""chat.completion""#.utf8)
+        guard frame.count >= wrong.count else { return frame }
+        // The name of the object stands before the choices, of which there are none: nothing else says this.
+        for start in 0...(frame.count - wrong.count) where frame[start] == wrong[0] {
+            guard frame[start..<(start + wrong.count)].elementsEqual(wrong) else { continue }
+            return frame[..<start] + Array(#""chat.completion.chunk""#.utf8) + frame[(start + wrong.count)...]
+        }
+        return frame
+    }
+
     /// A stream's event with one choice that is whole, and with the usage in another for which there is no choice.
     package func event(choice index: Int?, usage counted: TokenUsage?) -> [UInt8] {
         var out = Array("data: {".utf8)

@@ -55,7 +55,8 @@ package enum ErrorBody {
     ///
     /// Flat `{"error":"text"}`, FastAPI's `{"detail":…}`, HTML and plain text become a message of at most
     /// `workerTextBytesMax` bytes of the worker's own words.
-    package static func reshaped(_ body: [UInt8], status: Int) -> [UInt8]? {
+    /// `param`: the member of the request that is to blame, if it is known.
+    package static func reshaped(_ body: [UInt8], status: Int, param: String? = nil) -> [UInt8]? {
         let text: String? = body.withUnsafeBytes { bytes in
             var cursor = JSONCursor(bytes)
             guard cursor.take(UInt8(ascii: "{")) else { return words(bytes[...]) }
@@ -69,7 +70,7 @@ package enum ErrorBody {
                 switch cursor.peek() {
                 case UInt8(ascii: "{") where isError:
                     // SDKs read `message`; an error object without one is no better than none.
-                    if hasMessage(cursor) { return nil }
+                    if hasMessage(cursor), param == nil { return nil }
                     found = value(&cursor)
                 case UInt8(ascii: "\"") where isError || isDetail:
                     let inside = cursor.string() ?? 0..<0
@@ -85,7 +86,7 @@ package enum ErrorBody {
         guard let text else { return nil }
         let told = text.isEmpty ? "The worker answered with status \(status) and no explanation." : text
         return json(
-            message: told, type: status >= 500 ? "server_error" : "invalid_request_error", param: nil,
+            message: told, type: status >= 500 ? "server_error" : "invalid_request_error", param: param,
             code: "worker.rejected")
     }
 

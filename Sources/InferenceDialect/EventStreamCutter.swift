@@ -23,6 +23,8 @@ package struct EventStreamCutter: Sendable {
         case role
         /// An event with nothing to read.
         case null
+        /// An event whose data is no object at all: `null`, or nothing. No client expects one.
+        case empty
         case content
         /// A finish without content.
         case finish

@@ -33,7 +33,7 @@ struct FrameReading {
         if saysError { return fail(data) }
         guard first == UInt8(ascii: "{") else {
             // `data: null` comes from a real server; an empty `data:` says as little.
-            kind = first == UInt8(ascii: "n") || first == 0 ? .null : .other
+            kind = first == UInt8(ascii: "n") || first == 0 ? .empty : .other
             return
         }
         switch route {

@@ -29,6 +29,8 @@ package struct RequestNeeds: OptionSet, Hashable, Sendable {
     /// `chat_template_kwargs` other than the usual switches for thinking.
     package static let templateArguments = RequestNeeds(rawValue: 1 << 14)
     package static let repetitionPenalty = RequestNeeds(rawValue: 1 << 15)
+    /// A stop sequence that is not empty.
+    package static let stop = RequestNeeds(rawValue: 1 << 19)
     /// `logprobs` of a text completion, as a number.
     package static let countedLogprobs = RequestNeeds(rawValue: 1 << 17)
     /// `top_logprobs` of more than eleven.

@@ -54,6 +54,7 @@ extension RequestScan {
             }
         case .stop:
             if scalarBytes > Self.stopBytesMax { throw .value(path(), "more than \(Self.stopBytesMax) bytes") }
+            if scalarBytes > 0 { found.needs.insert(.stop) }
             found.emptyStops.begins(at: scalarStart)
             found.emptyStops.ends(at: end, isUnwanted: scalarBytes == 0)
         case .logitBias: _ = try number("logit_bias", in: -100...100)
@@ -119,7 +120,7 @@ extension RequestScan {
         case .stop:
             if scalarBytes > Self.stopBytesMax { throw .value("stop", "more than \(Self.stopBytesMax) bytes") }
             found.stopTextRange = scalarStart..<end
-            if scalarBytes == 0 { found.stopRange = scalarStart..<end }
+            if scalarBytes == 0 { found.stopRange = scalarStart..<end } else { found.needs.insert(.stop) }
         case .logprobs:
             if kind == .number {
                 _ = try integer("logprobs", in: 0...20)

@@ -10,7 +10,8 @@ extension WorkerDialect {
             poolsConnections: false, idleSecondsMax: 0, requestsPerConnectionMax: 1, connectBacklog: 5,
             defaultSlots: 4, commentsAreProgress: true, canary: .token,
             diesOfUnknownTokens: true, noticesLostPlainClients: false, streamsLogprobs: false,
-            withholds: [.tools, .requiredTool], tellsCachedTokens: true, takesOnePromptAtATime: true,
+            withholds: [.tools, .requiredTool], misnamesUsageEvent: true,
+            tellsCachedTokens: true, takesOnePromptAtATime: true,
             repairs: [.removesNulls, .clampsTopK, .foldsSeed, .unwrapsPrompt, .setsCeiling]),
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
@@ -37,21 +38,28 @@ extension WorkerDialect {
             case .other(let name): return .no("mlx_lm has no route /v1/\(name)")
             }
             // Each of these kills its generation thread, or is refused with a 404 that looks like a missing model.
-            if needs.contains(.emptyPrompt) { return .no("mlx_lm takes no empty prompt") }
-            if needs.contains(.tokenPrompt) { return .no("mlx_lm takes no prompt of token ids") }
+            if needs.contains(.emptyPrompt) { return .no("mlx_lm takes no empty prompt", field: "prompt") }
+            if needs.contains(.tokenPrompt) { return .no("mlx_lm takes no prompt of token ids", field: "prompt") }
             // It would fetch them itself, from inside the network it stands in.
-            if needs.contains(.remoteImages) { return .no("mlx_lm gets images as data URLs only") }
+            if needs.contains(.remoteImages) { return .no("mlx_lm gets images as data URLs only", field: "messages") }
             // They make it unload its model for whatever the client names.
             if needs.contains(.loaderFields) {
-                return .no("mlx_lm takes no adapters, draft_model, num_draft_tokens or role_mapping from clients")
+                return .no(
+                    "mlx_lm takes no adapters, draft_model, num_draft_tokens or role_mapping from clients",
+                    field: "adapters")
             }
             if needs.contains(.templateArguments) {
                 return .no(
-                    "mlx_lm takes enable_thinking, thinking and reasoning_effort in chat_template_kwargs, no more")
+                    "mlx_lm takes enable_thinking, thinking and reasoning_effort in chat_template_kwargs, no more",
+                    field: "chat_template_kwargs")
             }
-            if needs.contains(.countedLogprobs) { return .no("mlx_lm takes logprobs as true or false") }
-            if needs.contains(.manyTopLogprobs) { return .no("mlx_lm takes top_logprobs up to 11") }
-            if needs.contains(.zeroCeiling) { return .no("mlx_lm cannot answer with no token") }
+            if needs.contains(.countedLogprobs) {
+                return .no("mlx_lm takes logprobs as true or false", field: "logprobs")
+            }
+            if needs.contains(.manyTopLogprobs) {
+                return .no("mlx_lm takes top_logprobs up to 11", field: "top_logprobs")
+            }
+            if needs.contains(.zeroCeiling) { return .no("mlx_lm cannot answer with no token", field: "max_tokens") }
             var ignored: [String] = []
             if needs.contains(.manyChoices) { ignored.append("n") }
             if needs.contains(.structuredOutput) { ignored.append("response_format") }

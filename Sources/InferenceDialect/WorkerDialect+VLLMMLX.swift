@@ -6,7 +6,7 @@ extension WorkerDialect {
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 10_000, connectBacklog: 64,
             defaultSlots: 4, commentsAreProgress: false, canary: .token, diesOfUnknownTokens: false,
-            withholds: .structuredOutput,
+            withholds: .structuredOutput, failsOnStructure: true,
             repairs: [.removesNulls, .renamesCeiling, .listsStop, .removesEmptyStops, .setsCeiling]),
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
@@ -25,16 +25,20 @@ extension WorkerDialect {
             if case .other(let name) = route, !["messages", "responses"].contains(name) {
                 return .no("vllm_mlx has no route /v1/\(name)")
             }
-            if needs.contains(.emptyPrompt) { return .no("vllm_mlx takes no empty prompt") }
-            if needs.contains(.tokenPrompt) { return .no("vllm_mlx takes no prompt of token ids") }
+            if needs.contains(.emptyPrompt) { return .no("vllm_mlx takes no empty prompt", field: "prompt") }
+            if needs.contains(.tokenPrompt) { return .no("vllm_mlx takes no prompt of token ids", field: "prompt") }
             // Seen in 0.6.0: sharing a batch with a request that has neither, they break it, and all its requests hang.
-            if needs.contains(.logitBias) { return .no("vllm_mlx takes no logit_bias") }
-            if needs.contains(.repetitionPenalty) { return .no("vllm_mlx takes no repetition_penalty") }
-            if needs.contains(.zeroCeiling) { return .no("vllm_mlx cannot answer with no token") }
+            if needs.contains(.logitBias) { return .no("vllm_mlx takes no logit_bias", field: "logit_bias") }
+            if needs.contains(.repetitionPenalty) {
+                return .no("vllm_mlx takes no repetition_penalty", field: "repetition_penalty")
+            }
+            if needs.contains(.zeroCeiling) { return .no("vllm_mlx cannot answer with no token", field: "max_tokens") }
             var ignored: [String] = []
             if needs.contains(.manyChoices) { ignored.append("n") }
             if needs.contains(.seed) { ignored.append("seed") }
             if needs.contains(.logprobs) { ignored.append("logprobs") }
+            // Seen in 0.6.0: text goes on past every stop sequence, in whatever form it is given.
+            if needs.contains(.stop) { ignored.append("stop") }
             return ignored.isEmpty ? .yes : .ignores(ignored)
         },
         judging: { answer in

@@ -25,7 +25,9 @@ package struct WorkerDialect: Sendable {
     package func fit(_ request: ScannedRequest, _ route: InferenceRoute, vocabulary: Int?) -> Fit {
         if traits.takesOnePromptAtATime, request.needs.contains(.listPrompt), !request.needs.contains(.tokenPrompt) {
             guard request.promptRanges.count <= Self.promptsOneByOneMax else {
-                return .no("\(kind) takes one prompt at a time, and at most \(Self.promptsOneByOneMax) one by one")
+                return .no(
+                    "\(kind) takes one prompt at a time, and at most \(Self.promptsOneByOneMax) one by one",
+                    field: "prompt")
             }
             var single = request
             single.needs.remove(.listPrompt)
@@ -37,9 +39,10 @@ package struct WorkerDialect: Sendable {
         if case .no = fit { return fit }
         guard traits.diesOfUnknownTokens, let largest = request.largestBias else { return fit }
         guard let vocabulary else {
-            return .no("\(kind) takes logit_bias only for a model whose `vocabulary` is declared")
+            return .no("\(kind) takes logit_bias only for a model whose `vocabulary` is declared", field: "logit_bias")
         }
-        return largest < vocabulary ? fit : .no("\(kind) has no token \(largest); its model knows \(vocabulary)")
+        return largest < vocabulary
+            ? fit : .no("\(kind) has no token \(largest); its model knows \(vocabulary)", field: "logit_bias")
     }
 
     func fit(_ needs: RequestNeeds, _ route: InferenceRoute) -> Fit { fitting(needs, route) }
@@ -171,6 +174,6 @@ package enum Fit: Equatable, Sendable {
     case yes
     /// It answers, without regard to these parameters.
     case ignores([String])
-    /// The reason, as half a sentence.
-    case no(String)
+    /// The reason, as half a sentence, and the member of the request that is the reason.
+    case no(String, field: String? = nil)
 }

@@ -27,6 +27,10 @@ package struct WorkerTraits: Equatable, Sendable {
     package var streamsLogprobs = true
     /// What it is silent over while it makes it: it comes whole, after many steps.
     package var withholds: RequestNeeds = []
+    /// Whether an error of its own may mean that it cannot follow a `response_format`.
+    package var failsOnStructure = false
+    /// Whether a stream's last event, with the usage alone, calls itself a whole answer.
+    package var misnamesUsageEvent = false
     /// Whether its usage tells how much of a prompt was cached; without that nothing is learned of its speed with prompts.
     package var tellsCachedTokens = false
     /// Whether a list of prompts has to be asked prompt by prompt.

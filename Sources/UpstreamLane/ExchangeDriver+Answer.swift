@@ -92,7 +92,13 @@ extension ExchangeDriver {
                 if machine.isContentCommitted { continue }
                 hold(chunk, range)
                 passFrom = frame.end
-            case .usage where stream!.hidesUsage:
+            case .usage where stream!.renamesUsage:
+                sawContent = true
+                if !machine.isContentCommitted { commitStream(at: now) }
+                pass(chunk, passFrom..<range.lowerBound, at: now)
+                passRenamed(chunk, range, at: now)
+                passFrom = frame.end
+            case .usage where stream!.hidesUsage, .empty:
                 if machine.isContentCommitted { pass(chunk, passFrom..<range.lowerBound, at: now) }
                 dropCarry()
                 passFrom = frame.end
@@ -172,6 +178,16 @@ extension ExchangeDriver {
         machine.wroteToClient(at: now)
     }
 
+    /// An event with the usage alone, by the name that an event has.
+    private func passRenamed(_ chunk: ByteBuffer, _ range: Range<Int>, at now: Instant) {
+        var frame: [UInt8] = []
+        for buffer in stream?.carry ?? [] { frame.append(contentsOf: buffer.readableBytesView) }
+        dropCarry()
+        frame.append(contentsOf: chunk.readableBytesView.dropFirst(range.lowerBound).prefix(range.count))
+        send(ByteBuffer(bytes: AnswerAssembly.asEvent(frame)))
+        machine.wroteToClient(at: now)
+    }
+
     private func dropCarry() {
         stream?.carry = []
         stream?.carryBytes = 0
@@ -239,7 +255,7 @@ extension ExchangeDriver {
         case .error where !machine.isContentCommitted:
             stream!.sawErrorEvent = true
             errorEventCame()
-        case .comment, .role, .null: if !machine.isContentCommitted { dropCarry() }
+        case .comment, .role, .null, .empty: if !machine.isContentCommitted { dropCarry() }
         case .done where !stream!.isProven: break
         case .error: stream!.sawErrorEvent = true
         default:

@@ -29,7 +29,7 @@ extension ExchangeDriver {
             switch frame.kind {
             case .comment(let isProgress): if isProgress { progressSeen(at: now) }
             case .error: return errorEventCame()
-            case .role, .null, .done: break
+            case .role, .null, .empty, .done: break
             case .content, .finish, .usage, .other, .oversized: sawContent = true
             }
         }

@@ -124,8 +124,16 @@ extension ExchangeDriver {
         if !machine.isHeadCommitted, let status = failure.status, let body = failure.body, passesWorkersWords(failure) {
             let placedKind = view.workers.first { $0.id.rawValue == failure.workerID }?.kind
             // mlx_lm raises 404 for whatever its generation thread dislikes: to a client that is a bad request.
-            let told = placedKind == .mlxLM && status == 404 ? 400 : status
-            let reshaped = ErrorBody.reshaped(body, status: told)
+            var told = placedKind == .mlxLM && status == 404 ? 400 : status
+            var param: String?
+            if status >= 500, scanned?.needs.contains(.structuredOutput) == true,
+                placedKind.map({ loop.dialect(of: $0).traits.failsOnStructure }) == true
+            {
+                // Its engine lives or not, which a canary tells; the client can only ask for another form.
+                told = 400
+                param = "response_format"
+            }
+            let reshaped = ErrorBody.reshaped(body, status: told, param: param)
             let bytes = reshaped ?? body
             clientMessage = "the worker said \(status)"
             if reshaped == nil, told == status, failure.outcome == .rejected, let (head, raw) = answerHead,

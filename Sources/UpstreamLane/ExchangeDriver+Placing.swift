@@ -67,7 +67,7 @@ extension ExchangeDriver {
 
     enum NoCandidate {
         /// No kind here can do what is asked.
-        case unsuitable(String)
+        case unsuitable(String, field: String?)
         /// All that could were tried or are unusable.
         case unavailable
     }
@@ -106,7 +106,7 @@ extension ExchangeDriver {
         var bestIgnored: [String] = []
         var isFull = false
         var isLoading = false
-        var misfit: String?
+        var misfit: (reason: String, field: String?)?
         var hasFit = false
         for (position, placement) in model.placements.enumerated() {
             let worker = view.workers[placement.position]
@@ -120,8 +120,8 @@ extension ExchangeDriver {
                 if someoneObeys { continue }
                 rank = 0
                 ignored = names
-            case .no(let reason):
-                misfit = misfit ?? reason
+            case .no(let reason, let field):
+                misfit = misfit ?? (reason, field)
                 continue
             }
             hasFit = true
@@ -169,7 +169,10 @@ extension ExchangeDriver {
         if loop.candidates.isEmpty {
             if isFull || isLoading { return .full(isLoading: isLoading) }
             if !hasFit {
-                return .none(.unsuitable(misfit ?? "no worker of this model supports the route \(route.path)"))
+                return .none(
+                    .unsuitable(
+                        misfit?.reason ?? "no worker of this model supports the route \(route.path)",
+                        field: misfit?.field))
             }
             return .none(.unavailable)
         }
@@ -337,12 +340,12 @@ extension ExchangeDriver {
         let entry = view.models[modelPosition]
         if let failure = lastFailure { return conclude(failure) }
         switch reason {
-        case .unsuitable(let why):
+        case .unsuitable(let why, let field):
             conclude(
                 ClientError(
                     status: 400, outcome: .invalid,
                     message: "The model '\(entry.name)' cannot serve this request: \(why).",
-                    type: "invalid_request_error", code: "request.unsupported"))
+                    type: "invalid_request_error", param: field, code: "request.unsupported"))
         case .unavailable:
             conclude(
                 ClientError(

@@ -6,6 +6,8 @@ struct StreamState {
     var cutter: EventStreamCutter
     /// The usage chunk exists because we asked for it: the client does not see it.
     let hidesUsage: Bool
+    /// The usage chunk, which the client asked for, calls itself a whole answer: it is passed on by its right name.
+    let renamesUsage: Bool
     /// Whether `[DONE]` alone proves a whole answer. A generic OpenAI server's word is taken; a server known to write
     /// `[DONE]` after an error, or to end a crash like an answer, has to show a finish.
     let doneProvesEnd: Bool
@@ -16,7 +18,7 @@ struct StreamState {
     let saysDone: Bool
     /// Whether an unfinished frame at the end of a read waits for its rest, because it may turn out to be one that is
     /// withheld or preceded by an error.
-    var holdsTail: Bool { hidesUsage || !doneProvesEnd }
+    var holdsTail: Bool { hidesUsage || renamesUsage || !doneProvesEnd }
     /// Whole frames that are no content yet, kept back until content commits this worker.
     var held: [ByteBuffer] = []
     var heldBytes = 0
@@ -39,6 +41,7 @@ struct StreamState {
                 ? .perChoice(choicesPerPrompt: scanned.choices) : .lastWins,
             assembly: assembly)
         hidesUsage = isCompletion && scanned.includeUsage != true
+        renamesUsage = dialect.traits.misnamesUsageEvent && route == .chatCompletions && !hidesUsage
         saysDone = isCompletion
         provesEnd = isCompletion || route == .other("messages") || route == .other("responses")
         doneProvesEnd = (isCompletion && dialect.kind == "openai") || !provesEnd

@@ -291,7 +291,8 @@ package final class ProbeService: Service {
         return dialect.classify(AnswerStart(status: status, contentType: nil, body: body)) == .client
     }
 
-    /// Eight words, always the same, so that it fills one place of the worker's prompt cache and not many.
+    /// Eight words, always the same, so that it fills one place of the worker's prompt cache and not many. Greedy, since a
+    /// server may sample a whole batch as its first request wants it.
     static func canaryBody(_ model: String) -> [UInt8] {
         var name: [UInt8] = []
         for byte in model.utf8 {
@@ -305,7 +306,7 @@ package final class ProbeService: Service {
         }
         return Array(#"{"model":""#.utf8) + name
             + Array(
-                #"","max_tokens":1,"messages":[{"role":"user","content":"Are you there? Answer with one short word."}]}"#
+                #"","max_tokens":1,"temperature":0,"messages":[{"role":"user","content":"Are you there? Answer with one short word."}]}"#
                     .utf8)
     }
 

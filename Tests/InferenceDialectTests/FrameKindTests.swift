@@ -33,11 +33,14 @@ struct FrameKindTests {
     @Test(
         "an event with nothing in it is null",
         arguments: [
-            "null", "", " null ", chatChunk("{}"), chatChunk("null"), chatChunk(#"{"content":""}"#),
+            chatChunk("{}"), chatChunk("null"), chatChunk(#"{"content":""}"#),
             chatChunk(#"{"content":null,"tool_calls":[ ]}"#), #"{"choices":[]}"#, #"{"choices":[],"usage":null}"#,
             #"{"choices":[{"index":0,"text":"","finish_reason":null}]}"#,
         ])
     func null(data: String) { #expect(kind(data) == .null) }
+
+    @Test("data that is no object is an empty event, which no client expects", arguments: ["null", "", " null "])
+    func empty(data: String) { #expect(kind(data) == .empty) }
 
     @Test("a text completion's content is its text")
     func text() {

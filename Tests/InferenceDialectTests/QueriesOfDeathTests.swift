@@ -37,7 +37,7 @@ struct QueriesOfDeathTests {
     @Test("What mlx_lm dies of does not fit it, and the reason is told", arguments: avoided)
     func isAvoided(body: ValidBody) throws {
         let found = try scan(body.body, route: body.route).get()
-        guard case .no(let reason) = WorkerDialect.mlxLM.fit(found, body.route, vocabulary: nil) else {
+        guard case .no(let reason, _) = WorkerDialect.mlxLM.fit(found, body.route, vocabulary: nil) else {
             Issue.record("it fits")
             return
         }
@@ -70,7 +70,7 @@ struct QueriesOfDeathTests {
         let fit = { WorkerDialect.mlxLM.fit(found, .chatCompletions, vocabulary: $0) }
         #expect(fit(32_000) == .yes)
         for vocabulary in [31_999, nil] {
-            guard case .no(let reason) = fit(vocabulary) else {
+            guard case .no(let reason, _) = fit(vocabulary) else {
                 Issue.record("it fits a vocabulary of \(vocabulary ?? 0)")
                 continue
             }

@@ -79,7 +79,7 @@ struct WorkerDialectTests {
             .emptyPrompt, .tokenPrompt, .remoteImages, .loaderFields, .zeroCeiling, .templateArguments,
             .countedLogprobs, .manyTopLogprobs,
         ] {
-            guard case .no(let reason) = fit([needs, .seed]) else { Issue.record("it takes \(needs)"); continue }
+            guard case .no(let reason, _) = fit([needs, .seed]) else { Issue.record("it takes \(needs)"); continue }
             #expect(reason.hasPrefix("mlx_lm "))
         }
         #expect(fit([]) == .yes)
@@ -108,7 +108,7 @@ struct WorkerDialectTests {
         for dialect in Self.kinds {
             for (place, route) in all.enumerated() {
                 switch dialect.fit([], route) {
-                case .no(let reason):
+                case .no(let reason, _):
                     #expect(lacking[dialect.kind]?.contains(place) == true, "\(dialect.kind) \(route.path)")
                     #expect(reason.hasPrefix("\(dialect.kind) has no "))
                 default: #expect(lacking[dialect.kind]?.contains(place) != true, "\(dialect.kind) \(route.path)")

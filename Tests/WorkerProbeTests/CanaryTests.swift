@@ -8,7 +8,7 @@ struct CanaryTests {
     func body(name: String) {
         let body = String(decoding: ProbeService.canaryBody(name), as: UTF8.self)
         let escaped = name.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-        #expect(body.hasPrefix("{\"model\":\"\(escaped)\",\"max_tokens\":1,\"messages\":["))
+        #expect(body.hasPrefix("{\"model\":\"\(escaped)\",\"max_tokens\":1,\"temperature\":0,\"messages\":["))
         #expect(body.hasSuffix("]}"))
     }
 

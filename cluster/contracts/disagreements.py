@@ -59,20 +59,5 @@ DISAGREEMENTS: dict[str, str] = {
 }
 """Where a simulated worker differs from the real one. The simulator is wrong and has to learn it: no real server belongs here."""
 
-OWED_BY_STARLING: dict[str, str] = {
-    **each("mlx_lm's usage event passes with its \"object\":\"chat.completion\" in a stream of chunks",
-           "test_a_valid_request[simulated-mlx_lm-stream with usage]", "test_a_valid_request[real-mlx_lm-stream with usage]"),
-    **each("the refusal says that the kind cannot answer with no token, and does not name max_tokens",
-           "test_a_valid_request[simulated-mlx_lm-no token at all]", "test_a_valid_request[real-mlx_lm-no token at all]",
-           "test_a_valid_request[simulated-vllm_mlx-no token at all]", "test_a_valid_request[real-vllm_mlx-no token at all]"),
-    **each("the refusal says that the kind has no such token, and does not name logit_bias",
-           "test_what_kills_a_worker_does_not_reach_it[real-mlx_lm-a token past the vocabulary]"),
-    **each("llama-server's `data: null` passes to the client",
-           "test_a_valid_request[simulated-llama_cpp-two prompts in a stream]",
-           "test_a_valid_request[real-llama_cpp-two prompts in a stream]"),
-    **each("vllm-mlx answers 500 to a JSON schema that it cannot follow, and the 500 passes to the client",
-           "test_a_valid_request[real-vllm_mlx-JSON schema]"),
-    **each("a plain answer carries the worker's own name for the model",
-           "test_the_answer_names_the_model_as_the_client_did[real-mlx_lm]"),
-}
+OWED_BY_STARLING: dict[str, str] = {}
 """What Starling itself does not do yet, whoever stands behind it."""

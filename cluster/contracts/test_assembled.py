@@ -6,8 +6,11 @@ model, which is the client's, and llama-server's usage of several choices, which
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
+from flock.patience import OutOfPatience, until
 from talk import CHAT, TEXT, ask, chat, text
 from test_through_starling import LOOK, SCHEMA
 from through_starling import ask_starling
@@ -39,6 +42,9 @@ def comparable(answer: dict, kind: str) -> dict:
     several = len(answer["choices"]) > 1 and kind == "llama_cpp"
     answer["usage"] = sorted(usage) if several else usage
     for choice in answer["choices"]:
+        # mlx_lm leaves out of a text's choice what the interface has there, and null says no more.
+        if choice.get("logprobs") is None:
+            choice.pop("logprobs", None)
         # A call's id is drawn anew each time.
         for call in choice.get("message", {}).get("tool_calls") or []:
             assert call.pop("id")
@@ -60,13 +66,21 @@ def test_the_answer_is_the_workers_own(worker, replica, expected, name):
     if worker.kind not in kinds:
         pytest.skip(f"{worker.kind} cannot")
     body = (chat if path == CHAT else text)(worker, **members)
-    # A request of the gateway's own, that looks whether the worker lives, may have begun the batch.
-    for _ in range(1 if expected.sampling_is_ones_own else 3):
+    said = wanted = None
+
+    def says_the_same() -> bool:
+        nonlocal said, wanted
         native, ours = ask(worker, path, body), ask_starling(replica, path, body)
         assert (native.status, ours.status) == (200, 200), ours.body
         said, wanted = comparable(ours.json, worker.kind), about(comparable(native.json, worker.kind))
-        if said == wanted:
-            return
+        return said == wanted
+
+    if not expected.sampling_is_ones_own:
+        # What an earlier test left may run in its batch for a while, and changes what this one is answered.
+        with contextlib.suppress(OutOfPatience):
+            until("they say the same", says_the_same, 45, every=0.5)
+    else:
+        says_the_same()
     assert said == wanted
 
 
