@@ -8,6 +8,8 @@ package struct Candidate: Sendable {
     package var running: Int
     package var queued: Int
     package var weight: Double
+    /// Tokens of this request's prompt that the worker is believed to have in its cache.
+    package var cachedTokens = 0
     /// Prompt and output tokens that running exchanges still have to do.
     package var promptTokensAhead: Int
     package var outputTokensAhead: Int

@@ -14,6 +14,23 @@ package struct PlacementChooser: Sendable {
         random = SeededGenerator(seed: seed)
     }
 
+    /// What a strategy that compares thinks of a candidate, and what it calls that; the smallest wins. Nil for one that takes
+    /// turns or follows a ring.
+    package static func score(
+        of candidate: Candidate, _ query: PlacementQuery, by strategy: StrategyName
+    ) -> (name: String, value: Double)? {
+        switch strategy {
+        case .leastConnections: ("share_of_slots", Double(candidate.load) / Double(max(1, candidate.slots)))
+        case .resourceAware, .prefixAffinity:
+            (
+                "score_seconds",
+                ResourceAware.score(
+                    candidate, prompt: max(0, query.promptTokens - candidate.cachedTokens), output: query.outputTokens)
+            )
+        case .roundRobin, .weightedRoundRobin, .consistentHash: nil
+        }
+    }
+
     /// Position in `candidates`; nil only when there are none.
     package mutating func choose(among candidates: [Candidate], for query: PlacementQuery) -> Int? {
         switch strategy {

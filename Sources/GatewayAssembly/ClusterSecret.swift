@@ -35,6 +35,9 @@ package struct ClusterSecret: Sendable, CustomStringConvertible {
         return Array(code).prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
+    /// Reads the secret at `path`; nil when there is no such file.
+    package static func load(at path: String) throws(Failure) -> ClusterSecret? { try read(path) }
+
     /// Reads the secret at `path`, or makes one, its folder included.
     ///
     /// Throws a `Failure` whose sentence names the file and the remedy.

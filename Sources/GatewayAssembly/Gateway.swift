@@ -60,7 +60,7 @@ package enum Gateway {
                 workerTLS: workerTLS, levels: levels, logger: logger)
             let state = ReplicaState(
                 settings: settings, version: version, routing: routing, board: board, desk: desk,
-                tallies: lanes.tallies, reloader: reloader)
+                tallies: lanes.tallies, decisions: lanes.decisions, poison: poison, reloader: reloader)
             let probes = ProbeService(
                 routing: routing.view, board: board, interval: .seconds(settings.loadBalancing.probeIntervalSeconds),
                 tls: workerTLS.configurations, seed: UInt64.random(in: .min ... .max), now: LoopClock.now,

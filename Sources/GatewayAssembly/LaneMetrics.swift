@@ -87,6 +87,10 @@ struct LaneMetrics: Sendable {
             running.append(MetricSample(labels: [("worker", id)], value: Double(board.running(worker.index))))
             slots.append(MetricSample(labels: [("worker", id)], value: Double(worker.slots)))
         }
+        let casualties = view.workers.map { worker in
+            MetricSample(
+                labels: [("worker", worker.id.rawValue)], value: Double(board.casualties(worker.index)))
+        }
         let probed = view.workers.flatMap { worker in
             ProbeCounts.Result.allCases.map { result in
                 MetricSample(
@@ -105,7 +109,7 @@ struct LaneMetrics: Sendable {
         }
         return [
             MetricNames.workerState.family(states), MetricNames.workerProbes.family(probed),
-            MetricNames.workerRunning.family(running),
+            MetricNames.workerCasualties.family(casualties), MetricNames.workerRunning.family(running),
             MetricNames.workerSlots.family(slots), MetricNames.breakerState.family(breakers),
             MetricNames.queued.family(
                 view.models.map { MetricSample(labels: [("model", $0.name)], value: Double(desk.waiting($0.index))) }),

@@ -15,13 +15,15 @@ final class ReplicaState: GatewayFacts {
     private let board: WorkerBoard
     private let desk: AdmissionDesk
     private let tallies: [LockedTally]
+    private let decisions: [DecisionLog]
+    private let poisonTable: PoisonTable
     private let reloader: Reloader
     private let draining = Atomic<Bool>(false)
     private let startedSeconds: Int
 
     init(
         settings: GatewaySettings, version: String, routing: RoutingTable, board: WorkerBoard, desk: AdmissionDesk,
-        tallies: [LockedTally], reloader: Reloader
+        tallies: [LockedTally], decisions: [DecisionLog], poison: PoisonTable, reloader: Reloader
     ) {
         replicaName = settings.replica.name
         clusterName = settings.cluster.name
@@ -30,6 +32,8 @@ final class ReplicaState: GatewayFacts {
         self.board = board
         self.desk = desk
         self.tallies = tallies
+        self.decisions = decisions
+        poisonTable = poison
         self.reloader = reloader
         startedSeconds = Int(TimestampText.nowMilliseconds() / 1_000)
     }
@@ -132,6 +136,21 @@ final class ReplicaState: GatewayFacts {
         return true
     }
 
+    func decision(for requestID: String) -> [UInt8]? {
+        DecisionPage.json(decisions.flatMap { $0.decisions(for: requestID) }.sorted { $0.at < $1.at })
+    }
+
+    func poison() -> [UInt8] {
+        let now = LoopClock.now()
+        return PoisonPage.json(poisonTable.records(at: now), at: now)
+    }
+
+    func forgetPoison(_ fingerprint: String?) -> Bool {
+        guard let fingerprint else { return poisonTable.forget(nil) }
+        guard let number = PoisonPage.fingerprint(fingerprint) else { return false }
+        return poisonTable.forget(number)
+    }
+
     private func append(_ worker: Worker, in view: RoutingView, to json: inout JSONText) {
         let condition = board.condition(worker.index)
         json.openObject()
@@ -144,10 +163,36 @@ final class ReplicaState: GatewayFacts {
         json.field("slots", worker.slots)
         json.field("prompt_tokens_ahead", board.promptTokens(worker.index))
         json.field("output_tokens_ahead", board.outputTokens(worker.index))
+        json.field("casualties", board.casualties(worker.index))
         json.key("models")
         json.openArray()
         for model in worker.models { json.string(model.name) }
         json.closeArray()
+        json.key("speeds")
+        json.openArray()
+        for model in view.models {
+            for placement in model.placements where view.workers[placement.position].index == worker.index {
+                append(model, placement, of: worker, to: &json)
+            }
+        }
+        json.closeArray()
+        json.closeObject()
+    }
+
+    /// What the worker is believed to do with a model, and how much of that was measured.
+    private func append(
+        _ model: RoutingView.ModelEntry, _ placement: RoutingView.Placement, of worker: Worker, to json: inout JSONText
+    ) {
+        let measured = board.rates(worker.index, model: model.index)
+        json.openObject()
+        json.field("model", model.name)
+        json.field(
+            "prefill_tokens_per_second",
+            measured?.prefillRate(prior: placement.prefillRate) ?? placement.prefillRate)
+        json.field("prefill_measured", measured?.prefillConfidence ?? 0)
+        json.field(
+            "decode_tokens_per_second", measured?.decodeRate(prior: placement.decodeRate) ?? placement.decodeRate)
+        json.field("decode_measured", measured?.decodeConfidence ?? 0)
         json.closeObject()
     }
 }

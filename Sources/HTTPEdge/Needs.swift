@@ -29,6 +29,15 @@ package protocol GatewayFacts: Sendable {
     /// Changes what an operator wants of a worker. False when there is none of that id.
     func tellWorker(_ id: String, _ order: WorkerOrder) -> Bool
 
+    /// Why a request went where it went, one JSON object; nil for one that is not remembered.
+    func decision(for requestID: String) -> [UInt8]?
+
+    /// The requests that are thought to end workers, one JSON object.
+    func poison() -> [UInt8]
+
+    /// Forgets one of them, or all. False when there is none of that fingerprint.
+    func forgetPoison(_ fingerprint: String?) -> Bool
+
     /// Reads the settings again and applies what can change while running.
     func reload() async -> ReloadOutcome
 }

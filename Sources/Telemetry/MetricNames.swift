@@ -53,6 +53,9 @@ package enum MetricNames {
     package static let workerProbes = counter(
         "starling_worker_probes_total", ["worker", "result"], "Probes sent to workers, by what they found.")
 
+    package static let workerCasualties = counter(
+        "starling_worker_casualties_total", ["worker"], "Deaths of workers while exchanges ran on them.")
+
     // MARK: the replica
     package static let buildInfo = gauge("starling_build_info", ["version", "replica"], "Always 1; the labels tell.")
     package static let ready = gauge("starling_ready", [], "1 when the replica takes new requests.")
@@ -82,7 +85,7 @@ package enum MetricNames {
         inFlight,
         cancellations, promptTokens, completionTokens, upstreamAttempts,
         upstreamRetries, breakerState, workerState, workerRunning, workerSlots,
-        workerProbes, buildInfo, ready, configReloads, configRejected, logDropped, seriesRefused,
+        workerProbes, workerCasualties, buildInfo, ready, configReloads, configRejected, logDropped, seriesRefused,
         faults,
         processCPU, processResidentMemory, processOpenFDs, processMaxFDs, processStartTime,
     ]

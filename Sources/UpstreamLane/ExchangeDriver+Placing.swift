@@ -100,6 +100,7 @@ extension ExchangeDriver {
             }
         }
         let panics = down * 2 > model.placements.count
+        loop.reasons.removeAll(keepingCapacity: true)
         loop.candidates.removeAll(keepingCapacity: true)
         loop.candidatePositions.removeAll(keepingCapacity: true)
         var bestRank = Int.max
@@ -117,28 +118,44 @@ extension ExchangeDriver {
             case .yes: rank = 0
             case .ignores(let names):
                 hasFit = true
-                if someoneObeys { continue }
+                if someoneObeys {
+                    loop.reasons.append(.ignores)
+                    continue
+                }
                 rank = 0
                 ignored = names
             case .no(let reason, let field):
                 misfit = misfit ?? (reason, field)
+                loop.reasons.append(.unfit)
                 continue
             }
             hasFit = true
-            if triedPositions.contains(position) { continue }
+            if triedPositions.contains(position) {
+                loop.reasons.append(.tried)
+                continue
+            }
             switch board.condition(worker.index) {
             case .healthy: break
             case .degraded: rank += 1
             case .loading:
                 isLoading = true
+                loop.reasons.append(.loading)
                 continue
-            case .draining, .down(.drained): continue
+            case .draining, .down(.drained):
+                loop.reasons.append(.draining)
+                continue
             case .down:
-                guard panics else { continue }
+                guard panics else {
+                    loop.reasons.append(.down)
+                    continue
+                }
                 rank += 2
             }
             // A breaker that is open is no reason to wait: it may stay open for longer than any queue.
-            if shut.contains(position) || board.breakerRefuses(worker.index, model: model.index, at: now) { continue }
+            if shut.contains(position) || board.breakerRefuses(worker.index, model: model.index, at: now) {
+                loop.reasons.append(.breakerOpen)
+                continue
+            }
             let running = board.running(worker.index)
             let hasRoom =
                 running < worker.slots
@@ -146,8 +163,11 @@ extension ExchangeDriver {
             let isKept = board.isReserved(worker.index)
             if isKept || (!hasRoom && !alone) || taken.contains(position) {
                 isFull = true
+                loop.reasons.append(isKept ? .reserved : .full)
                 continue
             }
+            // Those of a class that turns out not to be the best are told apart by not being candidates.
+            loop.reasons.append(.worseState)
             if rank > bestRank { continue }
             if rank < bestRank {
                 bestRank = rank
@@ -176,11 +196,28 @@ extension ExchangeDriver {
             }
             return .none(.unavailable)
         }
-        let query = PlacementQuery(
-            model: model.index, promptTokens: scanned.estimatedPromptTokens, outputTokens: expectedOutput(scanned),
-            prefixFingerprint: scanned.prefixFingerprint, affinityKey: affinityKey())
-        let chosen = loop.chooser(for: view).choose(among: loop.candidates, for: query) ?? 0
+        let chosen = loop.chooser(for: view).choose(among: loop.candidates, for: query(scanned)) ?? 0
         return .found(loop.candidatePositions[chosen], ignored: bestIgnored)
+    }
+
+    private func query(_ scanned: ScannedRequest) -> PlacementQuery {
+        PlacementQuery(
+            model: view.models[modelPosition].index, promptTokens: scanned.estimatedPromptTokens,
+            outputTokens: expectedOutput(scanned), prefixFingerprint: scanned.prefixFingerprint,
+            affinityKey: affinityKey())
+    }
+
+    /// For whoever asks later why it was this worker. Of a suspect's worker, which was chosen a while ago, the last look
+    /// is told.
+    private func noteDecision(_ position: Int, _ scanned: ScannedRequest, at now: Instant) {
+        let entry = view.models[modelPosition]
+        guard loop.reasons.count == entry.placements.count else { return }
+        loop.decisions.note(
+            PlacementDecision(
+                requestID: requestID, at: now, attempt: machine.attempts, strategy: view.strategy, model: entry.name,
+                query: query(scanned), workers: entry.placements.map { view.workers[$0.position].id },
+                reasons: loop.reasons, candidates: loop.candidates, positions: loop.candidatePositions,
+                chosen: position))
     }
 
     /// Output a request is expected to make when nothing better is known: its ceiling, at most a usual answer.
@@ -217,6 +254,7 @@ extension ExchangeDriver {
         let takesOne = loop.dialect(of: worker.kind).traits.takesOnePromptAtATime
         series = takesOne && scanned.needs.contains(.listPrompt) ? PromptSeries() : nil
         machine.attemptStarted(at: now)
+        noteDecision(position, scanned, at: now)
         connect(at: now)
     }
 

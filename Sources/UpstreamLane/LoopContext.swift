@@ -36,6 +36,8 @@ package final class LoopContext: LaneExchangeFactory {
     // Buffers, reused.
     var candidates: [Candidate] = []
     var candidatePositions: [Int] = []
+    /// What the last search made of each of the model's workers.
+    var reasons: [PlacementReason] = []
     var frames: [EventStreamCutter.Frame] = []
     var lineStorage: [UInt8] = []
     let keepaliveBytes = ByteBuffer(bytes: Keepalive.comment)
@@ -53,6 +55,7 @@ package final class LoopContext: LaneExchangeFactory {
     private var nextIdentity = 0
     private var open: [ObjectIdentifier: ExchangeDriver] = [:]
     package let tally = LockedTally()
+    package let decisions = DecisionLog()
     private var gapsPending = LoopTally.Histogram(LoopTally.gapEdges)
     private var gapsPendingCount = 0
 

@@ -7,7 +7,7 @@ struct Starling: AsyncParsableCommand {
         commandName: "starling",
         abstract: "A gateway for language models on Apple Silicon workers, with OpenAI's API.",
         version: StarlingVersion.text,
-        subcommands: [Serve.self, Config.self, Keys.self, WorkerSim.self])
+        subcommands: [Serve.self, Config.self, Keys.self, Workers.self, WorkerSim.self])
 }
 
 enum StarlingVersion {

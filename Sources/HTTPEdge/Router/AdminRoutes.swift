@@ -34,9 +34,47 @@ struct AdminRoutes: Sendable {
         return EdgeAnswer.json(.ok, page)
     }
 
-    private static func id(_ path: String) throws(EdgeError) -> String {
-        guard let id = ModelRoutes.percentDecoded(String(path.dropFirst(workersPrefix.count))) else {
-            throw EdgeError(.badRequest, code: "invalid_url", param: "worker", "The worker's id is not valid in a URL.")
+    static let decisionsPrefix = "/admin/decisions/"
+
+    /// `GET /admin/decisions/{request_id}`: candidates, scores, why not. The id is the answer's `x-request-id`.
+    func decision(path: String) throws(EdgeError) -> Response {
+        let id = try Self.id(path, after: Self.decisionsPrefix, "request_id")
+        guard let page = facts.decision(for: id) else {
+            throw EdgeError(
+                .notFound, code: "decision_not_found", param: "request_id",
+                "This replica does not remember the request '\(EdgeAnswer.shown(id))'. It keeps the last few hundred that it "
+                    + "placed; another replica may have had this one.")
+        }
+        return EdgeAnswer.json(.ok, page)
+    }
+
+    static let poisonPrefix = "/admin/poison/"
+
+    /// `GET /admin/poison`
+    func poison() -> Response { EdgeAnswer.json(.ok, facts.poison()) }
+
+    /// `DELETE /admin/poison[/{fingerprint}]`: what is left after it.
+    func forgetPoison(path: String?) throws(EdgeError) -> Response {
+        let fingerprint: String?
+        if let path {
+            fingerprint = try Self.id(path, after: Self.poisonPrefix, "fingerprint")
+        } else {
+            fingerprint = nil
+        }
+        guard facts.forgetPoison(fingerprint) else {
+            throw EdgeError(
+                .notFound, code: "fingerprint_not_found", param: "fingerprint",
+                "No request of that fingerprint is suspected. GET /admin/poison lists those that are.")
+        }
+        return EdgeAnswer.json(.ok, facts.poison())
+    }
+
+    private static func id(
+        _ path: String, after prefix: String = workersPrefix, _ name: String = "worker"
+    ) throws(EdgeError) -> String {
+        guard let id = ModelRoutes.percentDecoded(String(path.dropFirst(prefix.count))) else {
+            throw EdgeError(
+                .badRequest, code: "invalid_url", param: name, "The path's last part is not valid in a URL.")
         }
         return id
     }

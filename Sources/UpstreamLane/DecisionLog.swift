@@ -1,0 +1,73 @@
+/// Why that worker, and why not the others: the last choices of one event loop, kept as they were made.
+///
+/// What was seen is kept, not what was concluded: scores are computed when somebody asks. The loop writes once per attempt.
+package import Balancing
+package import Determinism
+import Synchronization
+
+/// What a worker of the model was, when a request was placed.
+package enum PlacementReason: UInt8, Sendable {
+    case candidate, unfit, ignores, tried, loading, draining, down, breakerOpen, full, reserved, worseState
+
+    /// Half a sentence.
+    package var text: String {
+        switch self {
+        case .candidate: "it could have been chosen"
+        case .unfit: "its kind cannot do what is asked"
+        case .ignores: "its kind ignores a parameter that others obey"
+        case .tried: "it was tried before"
+        case .loading: "it loads a model, or has not proved itself yet"
+        case .draining: "an operator took it out"
+        case .down: "it is down"
+        case .breakerOpen: "it failed again and again with this model and is left alone"
+        case .full: "it has no free slot"
+        case .reserved: "it is kept for a request that has to be alone"
+        case .worseState: "others are in better health"
+        }
+    }
+}
+
+package struct PlacementDecision: Sendable {
+    package let requestID: String
+    package let at: Instant
+    package let attempt: Int
+    package let strategy: StrategyName
+    package let model: String
+    package let query: PlacementQuery
+    /// By the order of the model's workers.
+    package let workers: [WorkerID]
+    package let reasons: [PlacementReason]
+    /// Who could be chosen, and where each stands in `workers`.
+    package let candidates: [Candidate]
+    package let positions: [Int]
+    /// Position in `workers`.
+    package let chosen: Int
+}
+
+package final class DecisionLog: Sendable {
+    /// Choices that one event loop remembers.
+    package static let kept = 256
+
+    private struct Ring: Sendable {
+        var decisions: [PlacementDecision] = []
+        var next = 0
+    }
+
+    private let ring = Mutex(Ring())
+
+    func note(_ decision: PlacementDecision) {
+        ring.withLock { ring in
+            if ring.decisions.count < Self.kept {
+                ring.decisions.append(decision)
+            } else {
+                ring.decisions[ring.next] = decision
+            }
+            ring.next = (ring.next + 1) % Self.kept
+        }
+    }
+
+    /// The attempts of one request, the first first.
+    package func decisions(for requestID: String) -> [PlacementDecision] {
+        ring.withLock { $0.decisions.filter { $0.requestID == requestID } }.sorted { $0.at < $1.at }
+    }
+}
