@@ -118,7 +118,8 @@ if !coreOnly {
             [
                 "Determinism", "ReplicaCore", "ExchangeFlow", "Balancing", "InferenceDialect", "KeyReplication",
                 "Placement", "UpstreamLane", "WorkerProbe", "Telemetry", "Settings", "HTTPEdge",
-                from("async-http-client", "AsyncHTTPClient"), from("swift-crypto", "Crypto"), from("swift-log", "Logging"), from("swift-metrics", "Metrics"),
+                from("async-http-client", "AsyncHTTPClient"), from("swift-crypto", "Crypto"),
+                from("swift-log", "Logging"), from("swift-metrics", "Metrics"),
                 from("swift-service-lifecycle", "ServiceLifecycle"), from("swift-service-lifecycle", "UnixSignals"),
                 from("swift-nio", "NIOCore"),
                 from("swift-nio", "NIOPosix"), from("swift-nio-ssl", "NIOSSL"),
