@@ -10,6 +10,8 @@ package struct Candidate: Sendable {
     package var weight: Double
     /// Tokens of this request's prompt that the worker is believed to have in its cache.
     package var cachedTokens = 0
+    /// False where this request has to run alone: the batch is drained for it.
+    package var joinsBatch = true
     /// Prompt and output tokens that running exchanges still have to do.
     package var promptTokensAhead: Int
     package var outputTokensAhead: Int

@@ -7,7 +7,6 @@ package struct PlacementChooser: Sendable {
     // Only the one in use ever holds anything.
     private var turns = RoundRobin()
     private var weightedTurns = WeightedRoundRobin()
-    private var affinity = PrefixAffinity()
 
     package init(strategy: StrategyName, seed: UInt64) {
         self.strategy = strategy
@@ -24,8 +23,7 @@ package struct PlacementChooser: Sendable {
         case .resourceAware, .prefixAffinity:
             (
                 "score_seconds",
-                ResourceAware.score(
-                    candidate, prompt: max(0, query.promptTokens - candidate.cachedTokens), output: query.outputTokens)
+                ResourceAware.score(candidate, prompt: query.promptTokens, output: query.outputTokens)
             )
         case .roundRobin, .weightedRoundRobin, .consistentHash: nil
         }
@@ -45,7 +43,7 @@ package struct PlacementChooser: Sendable {
             query.affinityKey == 0
                 ? LeastConnections.choose(among: candidates, random: &random)
                 : ConsistentHash.choose(among: candidates, key: query.affinityKey)
-        case .prefixAffinity: affinity.choose(among: candidates, for: query, random: &random)
+        case .prefixAffinity: PrefixAffinity.choose(among: candidates, for: query, random: &random)
         }
     }
 }

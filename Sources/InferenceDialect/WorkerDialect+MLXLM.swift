@@ -10,7 +10,7 @@ extension WorkerDialect {
             poolsConnections: false, idleSecondsMax: 0, requestsPerConnectionMax: 1, connectBacklog: 5,
             defaultSlots: 4, commentsAreProgress: true, canary: .token,
             diesOfUnknownTokens: true, noticesLostPlainClients: false, streamsLogprobs: false,
-            withholds: [.tools, .requiredTool], misnamesUsageEvent: true,
+            withholds: [.tools, .requiredTool], drainsBatch: [.seed, .images], misnamesUsageEvent: true,
             tellsCachedTokens: true, takesOnePromptAtATime: true,
             repairs: [.removesNulls, .clampsTopK, .foldsSeed, .unwrapsPrompt, .setsCeiling]),
         questions: [

@@ -27,6 +27,8 @@ package struct WorkerTraits: Equatable, Sendable {
     package var streamsLogprobs = true
     /// What it is silent over while it makes it: it comes whole, after many steps.
     package var withholds: RequestNeeds = []
+    /// What makes a request run alone, after all others have ended.
+    package var drainsBatch: RequestNeeds = []
     /// Whether an error of its own may mean that it cannot follow a `response_format`.
     package var failsOnStructure = false
     /// Whether a stream's last event, with the usage alone, calls itself a whole answer.

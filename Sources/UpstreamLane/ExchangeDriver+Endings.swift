@@ -88,6 +88,7 @@ extension ExchangeDriver {
         case .answered:
             loop.noteHold(seconds: now.seconds(since: placed.since))
             noteRates(of: placed, at: now)
+            noteCache(of: placed)
             if !loop.shared.poison.hasNone { loop.shared.poison.answered(fingerprint()) }
             if board.condition(placed.worker.index) != .healthy {
                 board.tellHealth(placed.worker.index, .tokensSeen, at: now)

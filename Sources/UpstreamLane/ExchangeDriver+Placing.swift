@@ -177,14 +177,15 @@ extension ExchangeDriver {
             }
             let measured = board.rates(worker.index, model: model.index)
             loop.candidatePositions.append(position)
-            loop.candidates.append(
-                Candidate(
-                    worker: worker.index, ringKey: worker.ringKey, slots: worker.slots, running: running, queued: 0,
-                    weight: worker.weight, promptTokensAhead: board.promptTokens(worker.index),
-                    outputTokensAhead: board.outputTokens(worker.index),
-                    prefillRate: measured?.prefillRate(prior: placement.prefillRate) ?? placement.prefillRate,
-                    decodeRate: measured?.decodeRate(prior: placement.decodeRate) ?? placement.decodeRate,
-                    stepSlope: placement.stepSlope, loadSeconds: 0, pressure: 0))
+            var candidate = Candidate(
+                worker: worker.index, ringKey: worker.ringKey, slots: worker.slots, running: running, queued: 0,
+                weight: worker.weight, promptTokensAhead: board.promptTokens(worker.index),
+                outputTokensAhead: board.outputTokens(worker.index),
+                prefillRate: measured?.prefillRate(prior: placement.prefillRate) ?? placement.prefillRate,
+                decodeRate: measured?.decodeRate(prior: placement.decodeRate) ?? placement.decodeRate,
+                stepSlope: placement.stepSlope, loadSeconds: 0, pressure: 0)
+            candidate.joinsBatch = scanned.needs.isDisjoint(with: dialect.traits.drainsBatch)
+            loop.candidates.append(candidate)
         }
         if loop.candidates.isEmpty {
             if isFull || isLoading { return .full(isLoading: isLoading) }
@@ -196,7 +197,11 @@ extension ExchangeDriver {
             }
             return .none(.unavailable)
         }
-        let chosen = loop.chooser(for: view).choose(among: loop.candidates, for: query(scanned)) ?? 0
+        let query = query(scanned)
+        if view.strategy == .resourceAware || view.strategy == .prefixAffinity {
+            loop.shared.beliefs.fill(&loop.candidates, query) { board.incarnation($0) }
+        }
+        let chosen = loop.chooser(for: view).choose(among: loop.candidates, for: query) ?? 0
         return .found(loop.candidatePositions[chosen], ignored: bestIgnored)
     }
 
@@ -220,9 +225,9 @@ extension ExchangeDriver {
                 chosen: position))
     }
 
-    /// Output a request is expected to make when nothing better is known: its ceiling, at most a usual answer.
+    /// Output a request is expected to make: what this model's answers have, at most its ceiling.
     private func expectedOutput(_ scanned: ScannedRequest) -> Int {
-        let usual = 256
+        let usual = loop.expectedAnswer(of: view.models[modelPosition].index)
         return min(scanned.outputCeiling ?? usual, usual) * max(1, scanned.choices)
     }
 
@@ -241,18 +246,26 @@ extension ExchangeDriver {
         leaveQueue(at: now)
         ignoredParameters = ignored
         triedPositions.append(position)
-        let prompt = scanned.estimatedPromptTokens
         let output = expectedOutput(scanned)
+        let known = loop.candidatePositions.firstIndex(of: position).map { loop.candidates[$0].cachedTokens } ?? 0
+        // What is believed cached stands before nobody.
+        let prompt = max(1, scanned.estimatedPromptTokens - known)
         let ahead = loop.shared.board.promptTokens(worker.index)
         loop.shared.board.addTokens(worker.index, prompt: prompt, output: output)
         let entry = view.models[modelPosition]
         placement = PlacedWorker(
             position: position, worker: worker, dialect: loop.dialect(of: worker.kind),
             upstreamName: entry.placements[position].upstreamName, isBreakerProbe: isBreakerProbe,
-            plainAnswer: plainAnswer, promptTokens: prompt, outputTokens: output,
+            plainAnswer: plainAnswer, believedCached: known, promptTokens: prompt, outputTokens: output,
             promptTokensAhead: ahead, batch: loop.shared.board.running(worker.index), since: now)
         let takesOne = loop.dialect(of: worker.kind).traits.takesOnePromptAtATime
         series = takesOne && scanned.needs.contains(.listPrompt) ? PromptSeries() : nil
+        if view.strategy == .prefixAffinity {
+            // Before it is answered, so that a second turn that comes early finds the first.
+            loop.shared.beliefs.note(
+                scanned.prefixFingerprint, of: entry.index, at: worker.index, tokens: scanned.estimatedPromptTokens,
+                life: loop.shared.board.incarnation(worker.index))
+        }
         machine.attemptStarted(at: now)
         noteDecision(position, scanned, at: now)
         connect(at: now)

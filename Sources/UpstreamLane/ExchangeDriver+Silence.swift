@@ -90,6 +90,19 @@ extension ExchangeDriver {
 
     // MARK: Rates
 
+    /// What a whole answer showed of its worker's cache.
+    func noteCache(of placed: PlacedWorker) {
+        guard let usage, let scanned else { return }
+        let entry = view.models[modelPosition]
+        if scanned.choices == 1, usage.completion > 0 { loop.noteAnswer(of: entry.index, tokens: usage.completion) }
+        guard view.strategy == .prefixAffinity || view.strategy == .resourceAware else { return }
+        loop.shared.beliefs.correct(
+            scanned.prefixFingerprint, of: entry.index, at: placed.worker.index,
+            life: loop.shared.board.incarnation(placed.worker.index),
+            believed: placed.dialect.traits.tellsCachedTokens ? placed.believedCached : 0, cached: usage.cached,
+            tokens: usage.prompt + usage.completion)
+    }
+
     /// What a whole answer showed of its worker's speed.
     func noteRates(of placed: PlacedWorker, at now: Instant) {
         guard let usage, let scanned, firstEventAt != .never, attemptSentAt != .never, scanned.choices == 1 else {

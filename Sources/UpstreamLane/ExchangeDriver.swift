@@ -107,6 +107,9 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
         var isUnproven = true
         /// How a plain answer is asked for there.
         let plainAnswer: PlainAnswerForm
+        /// Tokens of the prompt that the worker was believed to have.
+        let believedCached: Int
+        /// The others, and the answer's: what stands before later exchanges.
         let promptTokens: Int
         let outputTokens: Int
         /// What stood before it when it came.

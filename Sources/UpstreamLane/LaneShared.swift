@@ -11,6 +11,7 @@ package final class LaneShared: Sendable {
     package let board: WorkerBoard
     package let desk: AdmissionDesk
     package let poison: PoisonTable
+    package let beliefs = BeliefBoard()
     /// Judges an `Authorization` field's value against a table; called on a loop, must not block.
     package let judge: @Sendable (String?, KeyTable) -> Result<AuthenticatedTenant, LaneAuthenticationFailure>
     /// Takes one access line, newline included; must not block.

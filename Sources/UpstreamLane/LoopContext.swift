@@ -47,6 +47,11 @@ package final class LoopContext: LaneExchangeFactory {
     var retryBudget: RetryBudget
     private var random: SeededGenerator
     private let seed: UInt64
+    /// Tokens that a model's answers have, exponentially averaged: what a request without a limit is expected to make.
+    private var answerTokens: [Double] = []
+    static let answerTokensUsual = 256.0
+    /// Models whose answers are averaged; of others the usual length is expected.
+    static let answeringModelsMax = 1_024
     /// Seconds a slot is held, exponentially averaged: what `Retry-After` is made of.
     private(set) var holdSeconds = 2.0
     private var bodyBytesKept = 0
@@ -231,6 +236,16 @@ package final class LoopContext: LaneExchangeFactory {
     // MARK: Counting
 
     func exchangeOpened() { tally.withLock { $0.inFlight += 1 } }
+
+    func expectedAnswer(of model: ModelIndex) -> Int {
+        Int(model.rawValue < answerTokens.count ? answerTokens[model.rawValue] : Self.answerTokensUsual)
+    }
+
+    func noteAnswer(of model: ModelIndex, tokens: Int) {
+        guard model.rawValue < Self.answeringModelsMax else { return }
+        while answerTokens.count <= model.rawValue { answerTokens.append(Self.answerTokensUsual) }
+        answerTokens[model.rawValue] += (Double(tokens) - answerTokens[model.rawValue]) * 0.05
+    }
 
     func noteHold(seconds: Double) { holdSeconds += (seconds - holdSeconds) * 0.1 }
 

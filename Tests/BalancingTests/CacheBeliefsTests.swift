@@ -52,4 +52,24 @@ import Testing
         beliefs.note(7, of: ModelIndex(rawValue: model), at: WorkerIndex(rawValue: worker), tokens: 5)
         #expect(beliefs.tokens(of: 7, ModelIndex(rawValue: model), at: WorkerIndex(rawValue: worker)) == tokens)
     }
+
+    @Test("what a worker had in an earlier life is gone")
+    func lives() {
+        var beliefs = CacheBeliefs()
+        beliefs.note(7, of: model, at: worker, tokens: 500, life: 1)
+        #expect(beliefs.tokens(of: 7, model, at: worker, life: 1) == 500)
+        #expect(beliefs.tokens(of: 7, model, at: worker, life: 2) == 0)
+    }
+
+    @Test("an answer that tells of far fewer cached tokens than were believed takes all belief in that worker away")
+    func corrected() {
+        for (believed, cached, keeps) in [(500, 499, true), (500, 250, true), (500, 249, false), (0, 0, true)] {
+            var beliefs = CacheBeliefs()
+            beliefs.note(1, of: model, at: worker, tokens: 500)
+            beliefs.note(2, of: model, at: worker, tokens: 600)
+            beliefs.correct(1, of: model, at: worker, life: 0, believed: believed, cached: cached, tokens: 700)
+            #expect(beliefs.tokens(of: 1, model, at: worker) == 700)
+            #expect(beliefs.tokens(of: 2, model, at: worker) == (keeps ? 600 : 0), "\(believed) \(cached)")
+        }
+    }
 }

@@ -42,7 +42,8 @@ struct Arrows: Sendable {
             "GatewayAssembly": nio.union([
                 "Determinism", "ReplicaCore", "ExchangeFlow", "Balancing", "InferenceDialect", "KeyReplication",
                 "Placement",
-                "UpstreamLane", "WorkerProbe", "Telemetry", "Settings", "HTTPEdge", "AsyncHTTPClient", "Crypto", "Logging", "Metrics",
+                "UpstreamLane", "WorkerProbe", "Telemetry", "Settings", "HTTPEdge", "AsyncHTTPClient", "Crypto",
+                "Logging", "Metrics",
                 "ServiceLifecycle", "UnixSignals", "NIOSSL", "Hummingbird",
             ]),
             "starling": [

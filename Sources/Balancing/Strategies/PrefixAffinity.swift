@@ -7,10 +7,8 @@
 /// believed cached is taken off each one's prompt, so a conversation that had to leave stays where it went.
 import Determinism
 
-struct PrefixAffinity: Sendable {
-    private var beliefs = CacheBeliefs()
-
-    mutating func choose(
+enum PrefixAffinity {
+    static func choose(
         among candidates: [Candidate], for query: PlacementQuery, random: inout SeededGenerator
     ) -> Int? {
         // A prompt without a beginning has nothing cached anywhere.
@@ -19,22 +17,17 @@ struct PrefixAffinity: Sendable {
                 among: candidates, prompt: query.promptTokens, output: query.outputTokens, random: &random)
         }
         guard let home = ConsistentHash.home(of: query.prefixFingerprint, among: candidates) else { return nil }
-        let chosen = place(home, among: candidates, query)
-        beliefs.note(
-            query.prefixFingerprint, of: query.model, at: candidates[chosen].worker, tokens: query.promptTokens)
-        return chosen
+        return place(home, among: candidates, query)
     }
 
-    private func place(_ home: Int, among candidates: [Candidate], _ query: PlacementQuery) -> Int {
+    private static func place(_ home: Int, among candidates: [Candidate], _ query: PlacementQuery) -> Int {
         let caps = ConsistentHash.Caps(candidates)
         if caps.hasRoom(candidates[home]) { return home }
         var chosen = home
         var smallest = Double.infinity
         for (position, candidate) in candidates.enumerated() {
-            let cached = beliefs.tokens(of: query.prefixFingerprint, query.model, at: candidate.worker)
-            guard caps.hasRoom(candidate) || (position == home && cached > 0) else { continue }
-            let prompt = max(0, query.promptTokens - cached)
-            let score = ResourceAware.score(candidate, prompt: prompt, output: query.outputTokens)
+            guard caps.hasRoom(candidate) || (position == home && candidate.cachedTokens > 0) else { continue }
+            let score = ResourceAware.score(candidate, prompt: query.promptTokens, output: query.outputTokens)
             if score < smallest {
                 smallest = score
                 chosen = position

@@ -1,7 +1,7 @@
 /// `resource_aware`, the default: seconds until this request would be done, plus a price for memory pressure.
 ///
 ///     drain    = P / prefill + D / aggregate(clamp(B, 1…slots))     what runs there already
-///     own      = u / prefill + o · step(min(B + 1, slots))          this request beside it
+///     own      = u / prefill + o · step(min(B + 1, slots))          this request beside it; u: not believed cached
 ///     step(B)  = (1 + s · (B − 1)) / decode                         seconds per token with B streams
 ///     pressure = 0.15 s · k / (1 − k)
 ///     score    = (drain + own + load + pressure) / weight
@@ -28,8 +28,15 @@ enum ResourceAware {
         let stepThen = 1 + slope * Double(streamsThen - 1)
         let ahead = Double(candidate.outputTokensAhead) * step / Double(streams)
         let decoding = (ahead + Double(output) * stepThen) / max(candidate.decodeRate, rateMin)
-        let prefilling = Double(candidate.promptTokensAhead + prompt) / max(candidate.prefillRate, rateMin)
+        // Of what is believed cached the last token is computed all the same.
+        let uncached = max(min(1, prompt), prompt - candidate.cachedTokens)
+        let prefilling = Double(candidate.promptTokensAhead + uncached) / max(candidate.prefillRate, rateMin)
         var seconds = prefilling + decoding + candidate.loadSeconds
+        if !candidate.joinsBatch {
+            // All that runs there ends before it begins, and everybody waits for its end.
+            seconds += Double(candidate.promptTokensAhead) / max(candidate.prefillRate, rateMin)
+            seconds += ahead / max(candidate.decodeRate, rateMin)
+        }
         if candidate.pressure > 0 {
             let share = min(candidate.pressure, pressureMax)
             seconds += pressureSeconds * share / (1 - share)

@@ -43,6 +43,7 @@ import Testing
         var busy = fleet
         busy[home].running = 3
         busy[home].outputTokensAhead = 300
+        busy[home].cachedTokens = 20_000
         // 40 s of prefill are believed saved, some seconds of decoding are ahead.
         #expect(chooser.choose(among: busy, for: long) == home)
         // Now 80 s of other prompts stand before it.
@@ -50,6 +51,7 @@ import Testing
         let away = chooser.choose(among: busy, for: long)!
         #expect(away != home)
         // Where it went its prompt is believed cached, so it stays there although others are as free.
+        busy[away].cachedTokens = 20_000
         for _ in 0..<5 {
             let again = chooser.choose(among: busy, for: long)
             #expect(again == away)

@@ -102,4 +102,20 @@ import Testing
         let chosen = chooser.choose(among: [], for: query())
         #expect(chosen == nil)
     }
+
+    @Test(
+        "what is believed cached is not computed again; who cannot join the batch waits for its end, and so do the others"
+    )
+    func cacheAndBatch() {
+        var cached = candidate(0, prefill: 100, decode: 50)
+        cached.cachedTokens = 900
+        #expect(ResourceAware.score(cached, prompt: 1_000, output: 0) == 1)
+        cached.cachedTokens = 2_000
+        #expect(ResourceAware.score(cached, prompt: 1_000, output: 0) == 0.01)
+        let busy = candidate(1, running: 1, prompt: 100, output: 50, prefill: 100, decode: 50)
+        var alone = busy
+        alone.joinsBatch = false
+        let joined = ResourceAware.score(busy, prompt: 100, output: 0)
+        #expect(abs(ResourceAware.score(alone, prompt: 100, output: 0) - joined - 2) < 1e-9)
+    }
 }
