@@ -16,7 +16,8 @@ Row = tuple[str, str, str, bool]
 
 def rows(folder: Path) -> Iterator[Row]:
     """(what, measured, bar, whether it holds) for each figure that is there."""
-    readers = {"request": request, "stream": stream, "held": held, "concurrent": concurrent, "scaling": scaling, "startup": startup}
+    readers = {"request": request, "stream": stream, "held": held, "concurrent": concurrent, "scaling": scaling, "startup": startup,
+               "mixed": mixed, "turns": turns}
     for name, reader in readers.items():
         path = folder / f"{name}.json"
         if path.exists() and path.stat().st_size:
@@ -66,6 +67,21 @@ def scaling(facts: dict) -> Iterator[Row]:
 def startup(facts: dict) -> Iterator[Row]:
     yield "start to ready", f"{facts['seconds_to_ready']} s", "≤ 0.5 s", facts["seconds_to_ready"] <= 0.5
     yield "idle RSS", f"{facts['idle_rss_mb']} MB", "≤ 40 MB", facts["idle_rss_mb"] <= 40
+
+
+def mixed(facts: dict) -> Iterator[Row]:
+    for other, bar in (("least_connections", 0.8), ("round_robin", 0.6)):
+        measured = facts["resource_aware"][f"p95_of_{other}"]
+        yield f"mixed fleet, p95 to the last token, resource_aware against {other}", f"{measured} ×", f"≤ {bar} ×", measured <= bar
+
+
+def turns(facts: dict) -> Iterator[Row]:
+    ours = facts["prefix_affinity"]
+    yield "conversations, cached share, against one endless cache", str(ours["of_best"]), "≥ 0.9", ours["of_best"] >= 0.9
+    yield ("conversations, cached share, against round_robin", f"{ours['cached_of_round_robin']} ×", "≥ 2 ×",
+           ours["cached_of_round_robin"] >= 2)
+    measured = ours["first_token_p50_of_round_robin"]
+    yield "conversations, p50 to the first token, against round_robin", f"{measured} ×", "≤ 0.5 ×", measured <= 0.5
 
 
 def main() -> None:
