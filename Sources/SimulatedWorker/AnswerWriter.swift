@@ -5,7 +5,7 @@ package struct AnswerWriter: Sendable {
     let flavor: Flavor
     let ask: Ask
     let id: String
-    private let number: Int
+    let number: Int
     let created: Int
     /// The model's name in the answer; a fault may have changed it.
     let model: String
@@ -14,7 +14,9 @@ package struct AnswerWriter: Sendable {
     private var ended: [Bool]
     private var isBegun = false
     private let object: String
-    private var eventNumber = 0
+    var eventNumber = 0
+    /// Told before the first token, where the beginning of an answer says so.
+    package var cachedTokens = 0
     /// The constant beginning of every event, up to its choices.
     let prefix: [UInt8]
 
@@ -23,7 +25,7 @@ package struct AnswerWriter: Sendable {
         self.ask = ask
         self.created = created
         // llama.cpp calls texts by the name of chats, too.
-        id = (ask.route == .chat || flavor == .llamaCpp ? "chatcmpl-" : "cmpl-") + "sim" + String(number)
+        id = (ask.route != .text || flavor == .llamaCpp ? "chatcmpl-" : "cmpl-") + "sim" + String(number)
         self.number = number
         model = wrongModel ? "another-model" : ask.modelEcho
         tellers = ask.plan.choices.map(ChoiceTeller.init)
@@ -64,6 +66,7 @@ package struct AnswerWriter: Sendable {
         isBegun = true
         if flavor == .llamaCpp, ask.severalPrompts { text.raw("data: null\n\n") }
         if flavor == .exo { comment(into: &text) }
+        if ask.route.isForeign { return foreignBegin(into: &text) }
         guard flavor.opensAtOnce, ask.route == .chat else { return }
         for choice in tellers.indices { open(choice, &text) }
     }
@@ -108,6 +111,7 @@ package struct AnswerWriter: Sendable {
     /// `count` further tokens of every choice.
     package mutating func tokens(_ count: Int, into text: inout JSONText) {
         guard ask.stream else { return }
+        if ask.route.isForeign { return foreignTokens(count, into: &text) }
         for _ in 0..<count {
             for choice in tellers.indices { token(choice, &text) }
         }
@@ -115,12 +119,13 @@ package struct AnswerWriter: Sendable {
 
     /// The finish reasons, the usage if it was asked for, and the end mark.
     package mutating func finish(cachedTokens: Int, into text: inout JSONText) {
+        if ask.route.isForeign { return foreignFinish(cachedTokens, into: &text) }
         for choice in tellers.indices where !ended[choice] { end(choice, &text) }
-        if ask.includeUsage, !(flavor == .llamaCpp && ask.route == .text), flavor != .exo {
+        let isTold = flavor == .exo || (ask.route == .text && (flavor == .llamaCpp || flavor == .vllmMLX))
+        if ask.includeUsage, !isTold {
             // llama.cpp counts each choice in a chunk of its own.
-            let perChoice = flavor == .llamaCpp && ask.route == .chat && tellers.count > 1
-            // vllm_mlx tells the same usage twice.
-            for choice in perChoice ? Array(tellers.indices) : flavor == .vllmMLX ? [-1, -1] : [-1] {
+            let perChoice = flavor == .llamaCpp && tellers.count > 1
+            for choice in perChoice ? Array(tellers.indices) : [-1] {
                 usageEvent(
                     completion: perChoice ? tellers[choice].plan.tokens : ask.plan.completionTokens, cachedTokens, &text
                 )
@@ -171,9 +176,9 @@ package struct AnswerWriter: Sendable {
         let flavor = flavor
         if flavor.opensWithRole {
             event(choice, finish: nil, &text) { _, text in
-                text.raw(
-                    flavor == .llamaCpp
-                        ? "\"role\":\"assistant\",\"content\":null" : "\"role\":\"assistant\",\"content\":\"\"")
+                text.raw("\"role\":\"assistant\"")
+                if flavor == .llamaCpp { text.raw(",\"content\":null") }
+                if flavor != .llamaCpp, flavor != .vllmMLX { text.raw(",\"content\":\"\"") }
             }
         }
         if case .toolCall(let name, _) = tellers[choice].plan.content {
@@ -232,25 +237,24 @@ package struct AnswerWriter: Sendable {
             delta(self, &text)
             if text.bytes.count == before { text.raw("\"\"") }
         }
-        if let wish = ask.logprobs, case .said(let token) = said {
-            text.raw(",\"logprobs\":")
-            if ask.route == .chat {
-                Logprobs.chat([token], wish, into: &text)
-            } else {
-                let before = (tellers[choice].told - 1) * TokenText.bytesPerToken
-                Logprobs.texts([token], wish, from: before, into: &text)
-            }
+        if case .said(let token) = said, ask.logprobs != nil {
+            logprobs([token], from: (tellers[choice].told - 1) * TokenText.bytesPerToken, into: &text)
+        } else {
+            noLogprobs(into: &text)
         }
         text.raw(",\"finish_reason\":")
         if let finish { text.string(finish.rawValue) } else { text.raw("null") }
         text.raw("}]")
-        if flavor == .vllmMLX { text.raw(",\"usage\":null") }
-        // exo's last chunk tells the usage, and so does each choice's of llama.cpp's texts.
-        let isTold = flavor == .exo || (flavor == .llamaCpp && ask.route == .text && ask.includeUsage)
+        // The last chunk of exo and vllm_mlx tells the usage, and so does each choice's of llama.cpp's texts.
+        let isTold =
+            flavor == .exo || flavor == .vllmMLX || (flavor == .llamaCpp && ask.route == .text && ask.includeUsage)
         if finish != nil, isTold {
             text.raw(",")
             usage(completion: tellers[choice].plan.tokens, 0, &text)
+        } else if flavor == .vllmMLX, ask.route == .chat {
+            text.raw(",\"usage\":null")
         }
+        if flavor == .vllmMLX, ask.route == .chat { text.raw(",\"generation_metadata\":null") }
         text.raw("}\n\n")
     }
 

@@ -4,8 +4,14 @@ package struct Ask: Sendable {
         case chat = "/v1/chat/completions"
         case text = "/v1/completions"
         case embeddings = "/v1/embeddings"
+        /// Anthropic's interface.
+        case messages = "/v1/messages"
+        case responses = "/v1/responses"
         /// The server's own order to load a model. It waits its turn like a request and makes no tokens.
         case load
+
+        /// A chat whose answer has another form than a chat's.
+        var isForeign: Bool { self == .messages || self == .responses }
     }
 
     package var route: Route
@@ -22,6 +28,7 @@ package struct Ask: Sendable {
     package var wantsProgress = false
     package var severalPrompts = false
     var logprobs: Logprobs.Wish?
+    var temperature = 0.0
     /// What an order to load says about how long the model is to stay.
     package var keepAlive: KeepAlive?
     package var plan: AnswerPlan
@@ -42,8 +49,8 @@ package enum Refusal: Error, Sendable, Equatable {
     case answer(status: Int, body: [UInt8])
     /// The connection is closed without a byte, as Python does when a handler raises.
     case hangUp
-    /// The request goes unanswered with a 404 like every later one: the thread that computes is no more.
-    case threadDies
+    /// The thread that computes is no more: every later request gets a 404, and this one, too, unless it is hung up on.
+    case threadDies(silently: Bool)
     /// The whole process is gone.
     case processDies
 }
@@ -65,16 +72,19 @@ package struct AskReader: Sendable {
         self.slots = slots
     }
 
-    package func read(_ route: Ask.Route, _ body: [UInt8]) throws(Refusal) -> Ask {
-        let request: JSONValue
+    /// With a temperature that the batch imposes, if there is one.
+    package func read(_ asked: Ask.Route, _ body: [UInt8], in batch: Double? = nil) throws(Refusal) -> Ask {
+        var request: JSONValue
         do throws(JSONValue.Unreadable) {
             request = try JSONValue(body)
         } catch {
             throw QueryOfDeath.unreadable(flavor, body, error)
         }
         guard case .object = request else { throw ErrorText.notAnObject(flavor) }
+        request = try ChatTranslation.chat(request, from: asked, by: flavor)
+        let route = asked.isForeign ? .chat : asked
         try QueryOfDeath(flavor: flavor, request: request, route: route, body: body).check()
-        try checkTypes(request)
+        try checkTypes(request, route)
         let model = try self.model(request)
         if route == .load { return try load(request, model) }
         if route == .embeddings { return try embeddings(request, model) }
@@ -94,7 +104,9 @@ package struct AskReader: Sendable {
                 flavor, "n", "n_cmpl cannot be greater than the number of slots, please increase -np")
         }
         var plans: [ChoicePlan] = []
-        let writer = ChoiceWriter(reader: self, request: request, route: route, model: models[model].name)
+        let temperature = batch ?? given("temperature", request)?.number ?? 0
+        let writer = ChoiceWriter(
+            reader: self, request: request, route: route, model: models[model].name, temperature: temperature)
         for prompt in prompts {
             for choice in 0..<choices { plans.append(writer.choice(choice, prompt)) }
         }
@@ -103,14 +115,14 @@ package struct AskReader: Sendable {
         let usage = options?["include_usage"]?.flag
         let stream = given("stream", request)?.flag ?? false
         return Ask(
-            route: route,
+            route: asked,
             modelEcho: flavor == .llamaCpp ? models[model].name : request["model"]?.text ?? models[model].name,
             model: model, stream: stream, includeUsage: usage ?? false,
             losesDone: flavor == .mlxLM && options != nil && usage == nil,
             runsAlone: flavor.seedRunsAlone && given("seed", request) != nil,
             wantsProgress: flavor == .llamaCpp && given("return_progress", request)?.flag == true,
-            severalPrompts: prompts.count > 1, logprobs: logprobs(request, route, stream: stream), plan: plan,
-            embeddings: nil, body: body)
+            severalPrompts: prompts.count > 1, logprobs: logprobs(request, route, stream: stream),
+            temperature: temperature, plan: plan, embeddings: nil, body: body)
     }
 
     /// A member, unless it is null, which means the same as its absence wherever null is not refused.
@@ -128,7 +140,7 @@ package struct AskReader: Sendable {
         }
         if let position = position(of: name) { return position }
         if flavor.servesUnknownModels || (flavor == .mlxLM && name == "default_model") { return 0 }
-        throw ErrorText.unknownModel(flavor, name)
+        throw ErrorText.unknownModel(flavor, name, models)
     }
 
     /// ollama's names carry a tag, and `latest` is the one that is not said.
@@ -149,23 +161,23 @@ package struct AskReader: Sendable {
     }
 
     /// The types that the real server looks at before anything else.
-    private func checkTypes(_ request: JSONValue) throws(Refusal) {
+    private func checkTypes(_ request: JSONValue, _ route: Ask.Route) throws(Refusal) {
         for rule in TypeRule.all {
             guard let value = request[rule.name] else { continue }
             if value == .null {
                 if flavor == .mlxLM, rule.nullIsRefusedByMLX {
                     throw ErrorText.invalid(flavor, rule.name, "\(rule.name) must be of type \(rule.pythonType)")
                 }
-                continue
+            } else if let refusal = rule.refusal(of: value, by: flavor, route) {
+                throw refusal
             }
-            if let complaint = rule.complaint(value) { throw ErrorText.invalid(flavor, rule.name, complaint) }
         }
     }
 
     private func prompts(_ route: Ask.Route, _ request: JSONValue) throws(Refusal) -> [Prompt] {
         switch route {
         case .chat: return [try PromptReader(flavor: flavor).chat(request)]
-        case .load: return []
+        case .load, .messages, .responses: return []
         case .text, .embeddings:
             let name = route == .text ? "prompt" : "input"
             return try PromptReader(flavor: flavor).texts(request[name], name)

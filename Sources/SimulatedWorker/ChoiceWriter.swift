@@ -4,12 +4,13 @@ struct ChoiceWriter {
     let request: JSONValue
     let route: Ask.Route
     let model: String
+    let temperature: Double
 
     func choice(_ number: Int, _ prompt: Prompt) -> ChoicePlan {
         var words = TokenText(model: model)
         words.read(prompt.bytes)
         words.stir(UInt64(number))
-        if let temperature = reader.given("temperature", request)?.number, temperature > 0 {
+        if temperature > 0 {
             words.stir(temperature.bitPattern)
             let seed = reader.flavor.obeysSeed ? reader.given("seed", request)?.whole : nil
             words.stir(UInt64(bitPattern: Int64(seed ?? 0)))
@@ -29,8 +30,12 @@ struct ChoiceWriter {
     private func ceiling(_ prompt: Prompt) -> Int {
         let room = max(1, reader.contextTokens - prompt.tokens.count)
         let newer = reader.flavor.obeysCompletionCeiling ? reader.given("max_completion_tokens", request) : nil
-        let asked = (newer ?? reader.given("max_tokens", request))?.whole
-        let wanted = asked ?? reader.flavor.defaultCeiling ?? room
+        let given = newer ?? reader.given("max_tokens", request)
+        // llama.cpp takes fractions.
+        let asked = given?.whole ?? given?.number.flatMap { Int(exactly: $0.rounded(.down)) }
+        var wanted = asked ?? reader.flavor.defaultCeiling ?? room
+        // llama.cpp makes a token before it looks; what is below nothing is no ceiling.
+        if reader.flavor == .llamaCpp { wanted = wanted < 0 ? room : max(1, wanted) }
         return reader.flavor.refusesLongPrompts ? min(wanted, room) : min(wanted, max(room, reader.contextTokens))
     }
 
@@ -82,6 +87,7 @@ struct ChoiceWriter {
 
     /// Ends the choice before the first stop text that it would say.
     private func stopped(_ plan: ChoicePlan) -> ChoicePlan {
+        guard reader.flavor.obeysStop else { return plan }
         let given = reader.given("stop", request)
         let texts = (given?.text.map { [$0] } ?? given?.items?.compactMap(\.text) ?? []).map { Array($0.utf8) }
         if reader.flavor == .llamaCpp, texts.contains([]) {
@@ -96,7 +102,11 @@ struct ChoiceWriter {
             guard case .said(let bytes) = token else { continue }
             let begin = max(0, said.count - longest)
             said.append(contentsOf: bytes)
-            let found = stops.compactMap { Self.position(of: $0, in: said, from: begin) }.min()
+            var found = stops.compactMap { Self.position(of: $0, in: said, from: begin) }.min()
+            if reader.flavor.stopsAtWholeTokens {
+                found = stops.lazy.filter { said.count >= $0.count && said.suffix($0.count).elementsEqual($0) }
+                    .map { said.count - $0.count }.filter { $0 % TokenText.bytesPerToken == 0 }.min()
+            }
             guard let found else { continue }
             return ChoicePlan(
                 content: .fixed(Array(said[..<found])), tokens: teller.told - plan.thinking, finish: .stop)

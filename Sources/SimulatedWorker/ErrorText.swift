@@ -30,6 +30,13 @@ package enum ErrorText {
     /// What FastAPI makes of an `HTTPException`.
     package static func detail(_ message: String) -> [UInt8] { JSONValue.members(["detail": .string(message)]).bytes }
 
+    /// What Starlette makes of an exception that nobody caught: no JSON.
+    static let internalServerError = Array("Internal Server Error".utf8)
+
+    /// llama.cpp's page for a route that it does not have, its members in another order than elsewhere.
+    package static let fileNotFound = Array(
+        #"{"error":{"message":"File Not Found","type":"not_found_error","code":404}}"#.utf8)
+
     /// What FastAPI makes of a member that its model of the request does not allow.
     static func unprocessable(_ field: String, _ message: String) -> [UInt8] {
         JSONValue.members([
@@ -78,16 +85,20 @@ package enum ErrorText {
         }
     }
 
-    static func invalidJSON(_ flavor: Flavor, _ problem: JSONValue.Unreadable) -> Refusal {
-        let place = "\(problem.message) at byte \(problem.offset)"
+    static func invalidJSON(_ flavor: Flavor, _ body: [UInt8], _ problem: JSONValue.Unreadable) -> Refusal {
+        let complaint = ParseComplaint(problem: problem, body: body)
         switch flavor {
-        case .mlxLM: return .answer(status: 400, body: flat("Invalid JSON in request body: \(place)"))
-        case .llamaCpp:
-            return .answer(
-                status: 500,
-                body: llama(500, "[json.exception.parse_error.101] parse error: \(place)", type: "server_error"))
-        case .vllmMLX, .exo: return .answer(status: 422, body: unprocessable("body", "JSON decode error: \(place)"))
+        case .mlxLM:
+            return .answer(status: 400, body: flat("Invalid JSON in request body: \(complaint.pythonWithPlace)"))
+        case .llamaCpp: return .answer(status: 500, body: llama(500, complaint.llama, type: "server_error"))
+        case .vllmMLX, .exo:
+            let detail = JSONValue.members([
+                "type": "json_invalid", "loc": .array(["body", .integer(problem.offset)]), "msg": "JSON decode error",
+                "input": .members([:]), "ctx": .members(["error": .string(complaint.python)]),
+            ])
+            return .answer(status: 422, body: JSONValue.members(["detail": .array([detail])]).bytes)
         case .openAI, .ollama, .lmStudio, .oMLX:
+            let place = "\(problem.message) at byte \(problem.offset)"
             let message = "We could not parse the JSON body of your request: \(place)"
             return .answer(status: 400, body: openAI(message, type: "invalid_request_error"))
         }
@@ -99,13 +110,16 @@ package enum ErrorText {
             : invalid(flavor, "body", "the request must be a JSON object")
     }
 
-    static func unknownModel(_ flavor: Flavor, _ name: String) -> Refusal {
+    static func unknownModel(_ flavor: Flavor, _ name: String, _ models: [SimulatedModel]) -> Refusal {
         switch flavor {
         // A name that is no local path is looked for at the model hub, which this worker cannot reach.
         case .mlxLM:
             let message = "Repository Not Found for \(name): make sure you specified the correct repo_id."
             return .answer(status: 404, body: flat(message))
-        case .vllmMLX: return .answer(status: 404, body: detail("The model `\(name)` does not exist."))
+        case .vllmMLX:
+            let known = models.map { "`\($0.name)`" }.joined(separator: ", ")
+            let available = "Available model\(models.count == 1 ? "" : "s"): \(known)"
+            return .answer(status: 404, body: detail("The model `\(name)` does not exist. \(available)"))
         case .exo: return .answer(status: 404, body: noInstance(name))
         case .ollama:
             let message = "model \"\(name)\" not found, try pulling it first"

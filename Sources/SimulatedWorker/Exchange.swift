@@ -16,6 +16,8 @@ package enum Phase: String, Sendable {
 /// What the wire has to do for an exchange.
 package enum Output: Sendable, Equatable {
     case head(ExchangeID)
+    /// So much of the prompt was in the cache: said before the head to those whose answer begins with it.
+    case cached(ExchangeID, Int)
     case progress(ExchangeID, done: Int, of: Int)
     /// So many further tokens of every choice that still has some.
     case tokens(ExchangeID, Int)
@@ -54,6 +56,8 @@ struct Exchange: Sendable {
     let slots: Int
     let plan: AnswerPlan
     let noticing: Noticing
+    /// As its batch is sampled, which may not be what it asked for.
+    let temperature: Double
     /// How long its model is to stay afterwards, if it says so.
     let keepAlive: KeepAlive?
     var phase = Phase.queued
@@ -63,6 +67,8 @@ struct Exchange: Sendable {
     var noticedAt: Instant?
     /// When the stream last said anything.
     var saidAt = Instant.zero
+    /// The answer begins with the count of cached tokens.
+    var wantsCached = false
     /// Prefill steps are told to the client.
     var wantsProgress = false
     /// A scripted delay: neither head nor prefill before this.

@@ -2,8 +2,14 @@
 extension Flavor {
     package var hasEmbeddings: Bool { self != .mlxLM && self != .exo }
     package var hasTextCompletions: Bool { self != .exo }
+    /// `/v1/messages` and `/v1/responses`, of those that were observed.
+    package var hasForeignRoutes: Bool { self == .llamaCpp || self == .vllmMLX }
     package var obeysResponseFormat: Bool { self != .mlxLM }
     package var obeysToolChoice: Bool { self != .mlxLM }
+    /// vllm_mlx reads a list of stop texts and goes on past them.
+    var obeysStop: Bool { self != .vllmMLX }
+    /// mlx_lm compares tokens: a stop text inside of a word is not found.
+    var stopsAtWholeTokens: Bool { self == .mlxLM }
     package var obeysSeed: Bool { self != .vllmMLX }
     /// `n`. Assumed ignored by those that were only read about.
     package var obeysChoices: Bool { self == .openAI || self == .llamaCpp }
@@ -11,12 +17,26 @@ extension Flavor {
     package var obeysCompletionCeiling: Bool { self != .vllmMLX }
     /// llama.cpp serves whatever it has loaded under any name.
     package var servesUnknownModels: Bool { self == .llamaCpp }
+    /// Its comments on a prefill leave out what was in the cache.
+    var countsWhatIsNotCached: Bool { self == .mlxLM }
+    /// Whoever joins a batch is sampled as its first request wanted it.
+    package var sharesSampling: Bool { self == .vllmMLX }
     /// Requests above the context are refused; mlx_lm has no limit and goes on.
     package var refusesLongPrompts: Bool { self != .mlxLM }
     package var reportsCachedTokens: Bool { [.openAI, .mlxLM, .llamaCpp, .oMLX].contains(self) }
     /// Seen of mlx_lm's plain answers and of llama.cpp; vllm_mlx has none, and of the others it is not known.
     func hasLogprobs(stream: Bool) -> Bool {
         self == .openAI || self == .llamaCpp || (self == .mlxLM && !stream)
+    }
+    /// Texts get the log-probabilities of chats.
+    var hasOneShapeOfLogprobs: Bool { self == .mlxLM || self == .llamaCpp }
+    /// `"logprobs":null` stands in a choice that has none: not where nobody was seen to write it.
+    func saysNull(_ route: Ask.Route, stream: Bool) -> Bool {
+        switch self {
+        case .mlxLM, .vllmMLX: false
+        case .llamaCpp: route == .text
+        default: !stream
+        }
     }
     /// A key may be demanded. The others ignore `Authorization`.
     package var asksForKeys: Bool { ![.mlxLM, .exo, .ollama].contains(self) }

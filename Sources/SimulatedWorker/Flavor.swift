@@ -18,6 +18,8 @@ package enum Noticing: Sendable, Equatable {
     case atOnce
     /// It asks now and then.
     case after(Duration)
+    /// It asks when nobody's result has come for so long.
+    case afterQuiet(Duration)
     /// It writes into the closed connection with its next event or at the end of a prefill step.
     case atNextEvent
     /// It computes the answer to its end, for nobody.
@@ -27,6 +29,8 @@ package enum Noticing: Sendable, Equatable {
 /// When the head of a stream is sent.
 package enum HeadMoment: Sendable, Equatable {
     case atAccept
+    /// When the thread takes the request up: at once, unless a model loads first or somebody runs alone.
+    case whenHeard
     /// Which is after the load, where the model must be loaded first.
     case atSlot
 }
@@ -58,14 +62,15 @@ extension Flavor {
     package var headMoment: HeadMoment {
         switch self {
         case .openAI, .vllmMLX, .exo, .oMLX: .atAccept
-        case .mlxLM, .llamaCpp, .ollama, .lmStudio: .atSlot
+        case .mlxLM: .whenHeard
+        case .llamaCpp, .ollama, .lmStudio: .atSlot
         }
     }
 
     package func noticing(stream: Bool) -> Noticing {
         switch self {
         case .mlxLM: stream ? .atNextEvent : .never
-        case .llamaCpp: stream ? .atOnce : .never
+        case .llamaCpp: stream ? .atOnce : .afterQuiet(.seconds(1))
         // Seen: 0.1 to 3.7 s for a stream, 0.3 to 1 s for a plain answer.
         case .vllmMLX: .after(.milliseconds(stream ? 2_000 : 650))
         // Assumed for lm_studio and omlx.

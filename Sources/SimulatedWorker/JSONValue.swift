@@ -24,8 +24,21 @@ package enum JSONValue: Sendable, Equatable {
 
     /// Why the bytes are no JSON, and where.
     package struct Unreadable: Error, Equatable {
+        package enum Expected: Sendable {
+            case value
+            case name
+            case colon
+            case comma
+            case quote
+            case escape
+            case end
+        }
+
         package let message: String
         package let offset: Int
+        let expected: Expected
+        /// Where the last string or number before it began.
+        let token: Int
     }
 
     /// The first member of this name, nil also when this is no object.
@@ -59,17 +72,22 @@ struct JSONReader {
     static let tooDeep = "nested deeper than"
     private let bytes: [UInt8]
     private var offset = 0
+    private var token = 0
 
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     mutating func whole() throws(JSONValue.Unreadable) -> JSONValue {
         let value = try self.value(depth: 0)
         skipSpace()
-        guard offset == bytes.count else { throw unreadable("something follows the value") }
+        guard offset == bytes.count else { throw unreadable("something follows the value", .end) }
         return value
     }
 
-    private func unreadable(_ message: String) -> JSONValue.Unreadable { .init(message: message, offset: offset) }
+    private func unreadable(
+        _ message: String, _ expected: JSONValue.Unreadable.Expected = .value
+    ) -> JSONValue.Unreadable {
+        .init(message: message, offset: offset, expected: expected, token: token)
+    }
     private var byte: UInt8 { offset < bytes.count ? bytes[offset] : 0 }
 
     private mutating func skipSpace() {
@@ -109,10 +127,10 @@ struct JSONReader {
         }
         while true {
             skipSpace()
-            guard byte == UInt8(ascii: "\"") else { throw unreadable("a member needs a name in quotes") }
+            guard byte == UInt8(ascii: "\"") else { throw unreadable("a member needs a name in quotes", .name) }
             let name = try string()
             skipSpace()
-            guard byte == UInt8(ascii: ":") else { throw unreadable("a colon is missing") }
+            guard byte == UInt8(ascii: ":") else { throw unreadable("a colon is missing", .colon) }
             offset += 1
             members.append(.init(name: name, value: try value(depth: depth + 1)))
             if try ends(with: UInt8(ascii: "}")) { return .object(members) }
@@ -138,7 +156,7 @@ struct JSONReader {
         skipSpace()
         let found = byte
         guard found == bracket || found == UInt8(ascii: ",") else {
-            throw unreadable("a comma or a bracket is missing")
+            throw unreadable("a comma or a bracket is missing", .comma)
         }
         offset += 1
         return found == bracket
@@ -147,9 +165,10 @@ struct JSONReader {
     private mutating func number() throws(JSONValue.Unreadable) -> JSONValue {
         let start = offset
         while offset < bytes.count, "+-.eE0123456789".utf8.contains(bytes[offset]) { offset += 1 }
-        let token = String(decoding: bytes[start..<offset], as: UTF8.self)
-        if let whole = Int(token) { return .integer(whole) }
-        guard !token.isEmpty, let real = Double(token) else {
+        let text = String(decoding: bytes[start..<offset], as: UTF8.self)
+        if !text.isEmpty { token = start }
+        if let whole = Int(text) { return .integer(whole) }
+        guard !text.isEmpty, let real = Double(text) else {
             offset = start
             throw unreadable("no value")
         }
@@ -157,12 +176,13 @@ struct JSONReader {
     }
 
     private mutating func string() throws(JSONValue.Unreadable) -> String {
+        token = offset
         offset += 1
         let start = offset
         while offset < bytes.count, bytes[offset] != UInt8(ascii: "\""), bytes[offset] != UInt8(ascii: "\\") {
             offset += 1
         }
-        guard offset < bytes.count else { throw unreadable("a string has no end") }
+        guard offset < bytes.count else { throw unreadable("a string has no end", .quote) }
         if bytes[offset] == UInt8(ascii: "\"") {
             offset += 1
             return String(decoding: bytes[start..<(offset - 1)], as: UTF8.self)
@@ -190,10 +210,10 @@ struct JSONReader {
             case UInt8(ascii: "r"): units.append(13)
             case UInt8(ascii: "t"): units.append(9)
             case UInt8(ascii: "u"): units.append(contentsOf: String(try scalar()).utf8)
-            default: throw unreadable("an unknown escape")
+            default: throw unreadable("an unknown escape", .escape)
             }
         }
-        throw unreadable("a string has no end")
+        throw unreadable("a string has no end", .quote)
     }
 
     /// The scalar of a `\u` escape or of two that make a pair. Half a pair becomes the replacement character.
@@ -211,7 +231,7 @@ struct JSONReader {
     private mutating func fourHexDigits() throws(JSONValue.Unreadable) -> UInt32 {
         guard offset + 4 <= bytes.count,
             let value = UInt32(String(decoding: bytes[offset..<(offset + 4)], as: UTF8.self), radix: 16)
-        else { throw unreadable("four hexadecimal digits are missing") }
+        else { throw unreadable("four hexadecimal digits are missing", .escape) }
         offset += 4
         return value
     }

@@ -27,28 +27,44 @@ enum Logprobs {
         }
     }
 
-    /// `{"content":[{"token":…,"logprob":…,"bytes":[…],"top_logprobs":[…]}]}`
-    static func chat(_ tokens: [[UInt8]], _ wish: Wish, into text: inout JSONText) {
+    /// `{"content":[{"token":…,"logprob":…,"bytes":[…],"top_logprobs":[…]}]}`. mlx_lm and llama.cpp tell the token's
+    /// number besides, mlx_lm no bytes, and without alternatives not even the token.
+    static func chat(_ tokens: [[UInt8]], _ wish: Wish, _ flavor: Flavor, into text: inout JSONText) {
         text.raw("{\"content\":[")
         for (index, token) in tokens.enumerated() {
             if index > 0 { text.raw(",") }
-            entry(token, hundredths(token), &text)
-            text.raw(",\"top_logprobs\":[")
-            for (rank, other) in alternatives(token, wish.top).enumerated() {
-                if rank > 0 { text.raw(",") }
-                entry(other.token, other.hundredths, &text)
-                text.raw("}")
+            entry(token, hundredths(token), wish, flavor, &text)
+            if flavor != .mlxLM || wish.top > 0 {
+                text.raw(",\"top_logprobs\":[")
+                for (rank, other) in alternatives(token, wish.top).enumerated() {
+                    if rank > 0 { text.raw(",") }
+                    entry(other.token, other.hundredths, wish, flavor, &text)
+                    text.raw("}")
+                }
+                text.raw("]")
             }
-            text.raw("]}")
+            text.raw("}")
         }
         text.raw("]}")
     }
 
-    private static func entry(_ token: [UInt8], _ hundredths: Int, _ text: inout JSONText) {
-        text.raw("{\"token\":")
-        text.string(token)
+    private static func entry(
+        _ token: [UInt8], _ hundredths: Int, _ wish: Wish, _ flavor: Flavor, _ text: inout JSONText
+    ) {
+        let hasID = flavor == .mlxLM || flavor == .llamaCpp
+        text.raw("{")
+        if hasID {
+            text.raw("\"id\":")
+            text.number(Int(Prompt.tokens(token).first ?? 0) % AskReader.vocabulary)
+        }
+        if flavor != .mlxLM || wish.top > 0 {
+            if hasID { text.raw(",") }
+            text.raw("\"token\":")
+            text.string(token)
+        }
         text.raw(",\"logprob\":")
         number(hundredths, &text)
+        guard flavor != .mlxLM else { return }
         text.raw(",\"bytes\":[")
         for (index, byte) in token.enumerated() {
             if index > 0 { text.raw(",") }
@@ -57,7 +73,7 @@ enum Logprobs {
         text.raw("]")
     }
 
-    /// The older shape of text completions: four lists of the same length.
+    /// The older shape of text completions, which mlx_lm and llama.cpp do not have: four lists of the same length.
     static func texts(_ tokens: [[UInt8]], _ wish: Wish, from offset: Int, into text: inout JSONText) {
         func list(_ name: StaticString, _ write: ([UInt8], inout JSONText) -> Void) {
             text.raw(name)
@@ -88,11 +104,34 @@ enum Logprobs {
     }
 }
 
+extension AnswerWriter {
+    /// The member `logprobs` of a choice, of the tokens that begin so many bytes after its beginning.
+    func logprobs(_ tokens: [[UInt8]], from offset: Int, into text: inout JSONText) {
+        guard let wish = ask.logprobs, !tokens.isEmpty else { return }
+        text.raw(",\"logprobs\":")
+        if ask.route == .chat || flavor.hasOneShapeOfLogprobs {
+            Logprobs.chat(tokens, wish, flavor, into: &text)
+        } else {
+            Logprobs.texts(tokens, wish, from: offset, into: &text)
+        }
+    }
+
+    /// The same where there are none.
+    func noLogprobs(into text: inout JSONText) {
+        if flavor.saysNull(ask.route, stream: ask.stream) { text.raw(",\"logprobs\":null") }
+    }
+}
+
 extension AskReader {
     /// Chat says whether and how many; a text says how many at once. Some kinds have none, and mlx_lm none in streams.
     func logprobs(_ request: JSONValue, _ route: Ask.Route, stream: Bool) -> Logprobs.Wish? {
         guard flavor.hasLogprobs(stream: stream) else { return nil }
         let wanted = given("logprobs", request)
+        if flavor == .mlxLM {
+            // Alternatives bring the rest with them.
+            let top = max(0, given("top_logprobs", request)?.whole ?? 0)
+            return wanted?.flag == true || top > 0 ? Logprobs.Wish(top: top) : nil
+        }
         if route == .text, let count = wanted?.whole {
             return Logprobs.Wish(top: min(max(0, count), Logprobs.topMax))
         }

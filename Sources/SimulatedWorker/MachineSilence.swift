@@ -42,6 +42,17 @@ extension WorkerMachine {
         exchange.stream && exchange.headSent && !exchange.isGone && exchange.saidAt + silence <= time
     }
 
+    /// Whoever waits for a quiet moment to look for lost clients begins to wait anew.
+    mutating func resultCame() {
+        guard case .afterQuiet(let quiet) = flavor.noticing(stream: false) else { return }
+        for position in running.indices where running[position].noticedAt != nil && !running[position].stream {
+            running[position].noticedAt = time + quiet
+        }
+        for position in queue.indices where queue[position].noticedAt != nil && !queue[position].stream {
+            queue[position].noticedAt = time + quiet
+        }
+    }
+
     private mutating func removeNoticed() {
         while let position = running.firstIndex(where: { ($0.noticedAt ?? .never) <= time }) {
             record(.noticed, running[position].id)

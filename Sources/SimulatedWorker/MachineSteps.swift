@@ -75,6 +75,7 @@ extension WorkerMachine {
             exchange.prefilled = min(exchange.cached, exchange.plan.promptTokens)
             counters.promptTokens += exchange.plan.promptTokens
             counters.cachedTokens += exchange.cached
+            if exchange.wantsCached, !exchange.isGone { outputs.append(.cached(exchange.id, exchange.cached)) }
             if exchange.notBefore <= time { sendHead(&exchange) }
             running.append(exchange)
             if isInstant, exchange.notBefore <= time { completeAtOnce(running.count - 1) }
@@ -89,6 +90,18 @@ extension WorkerMachine {
         guard taken + head.slots <= slots else { return false }
         if running.contains(where: \.runsAlone) || (head.runsAlone && !running.isEmpty && !isInstant) { return false }
         return hasModel(for: head)
+    }
+
+    func sendsHeadBeforeSlot(_ exchange: Exchange) -> Bool {
+        guard exchange.notBefore <= time else { return false }
+        switch flavor.headMoment {
+        case .atAccept: return true
+        case .atSlot: return false
+        case .whenHeard:
+            guard loads.isEmpty, residency[exchange.model].isResident else { return false }
+            if exchange.runsAlone { return running.isEmpty && queue.isEmpty }
+            return !running.contains(where: \.runsAlone) && !queue.contains(where: \.runsAlone)
+        }
     }
 
     mutating func sendHead(_ exchange: inout Exchange) {
@@ -128,7 +141,7 @@ extension WorkerMachine {
         if exchange.wantsProgress, exchange.stream, !exchange.isGone {
             running[position].saidAt = time
             note(.progress, exchange)
-            outputs.append(.progress(id, done: exchange.prefilled, of: exchange.plan.promptTokens))
+            outputs.append(progress(exchange))
         }
         guard exchange.prefillMissing <= 0 else { return }
         running[position].phase = .decode
@@ -137,6 +150,11 @@ extension WorkerMachine {
         } else if exchange.trick != nil, exchange.trickAfter == 0 {
             playTrick(position)
         }
+    }
+
+    private func progress(_ exchange: Exchange) -> Output {
+        let leftOut = flavor.countsWhatIsNotCached ? exchange.cached : 0
+        return .progress(exchange.id, done: exchange.prefilled - leftOut, of: exchange.plan.promptTokens - leftOut)
     }
 
     // Decoding
@@ -174,6 +192,7 @@ extension WorkerMachine {
             running[position].told += 1
             running[position].saidAt = time
             counters.tokens += 1
+            if running[position].stream { resultCame() }
             if !running[position].isGone { outputs.append(.tokens(id, 1)) }
             let exchange = running[position]
             if let trick = exchange.trick, exchange.told >= exchange.trickAfter {
@@ -193,7 +212,7 @@ extension WorkerMachine {
         running[position].phase = .decode
         running[position].prefilled = exchange.plan.promptTokens
         if exchange.wantsProgress, exchange.stream, !exchange.isGone {
-            outputs.append(.progress(exchange.id, done: exchange.plan.promptTokens, of: exchange.plan.promptTokens))
+            outputs.append(progress(running[position]))
         }
         let tokens = exchange.trick == nil ? exchange.plan.tokens : min(exchange.trickAfter, exchange.plan.tokens)
         running[position].told = tokens
@@ -214,6 +233,7 @@ extension WorkerMachine {
         case nil: break
         }
         note(.finish, exchange)
+        resultCame()
         if !exchange.isGone { outputs.append(.finish(exchange.id, cachedTokens: exchange.cached)) }
         if !exchange.plan.sequence.isEmpty, caches[exchange.model].insert(exchange.plan.sequenceWithAnswer) {
             counters.evictions += 1

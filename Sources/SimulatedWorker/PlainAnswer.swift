@@ -6,6 +6,8 @@ extension AnswerWriter {
         text.raw(flavor == .mlxLM ? Self.prefix(flavor, id, "chat.completion", model, created) : prefix)
         text.raw(",\"choices\":[],")
         usage(completion: completion, cachedTokens, &text)
+        if flavor == .vllmMLX, ask.route == .chat { text.raw(",\"generation_metadata\":null") }
+        if flavor == .llamaCpp { timings(completion, cachedTokens, &text) }
         text.raw("}\n\n")
     }
 
@@ -28,6 +30,7 @@ extension AnswerWriter {
     package func plain(cachedTokens: Int) -> [UInt8] {
         var text = JSONText()
         if ask.route == .load { return loadAnswer() }
+        if ask.route.isForeign { return foreignPlain(cachedTokens) }
         if let embeddings = ask.embeddings {
             vectors(embeddings, &text)
             return text.bytes
@@ -43,17 +46,21 @@ extension AnswerWriter {
         let completion = flavor == .llamaCpp ? tellers.last?.plan.tokens ?? 0 : ask.plan.completionTokens
         usage(completion: completion, cachedTokens, &text)
         if flavor == .lmStudio { text.raw(",\"stats\":{}") }
-        if flavor == .llamaCpp {
-            text.raw(",\"timings\":{\"cache_n\":")
-            text.number(cachedTokens)
-            text.raw(",\"prompt_n\":")
-            text.number(ask.plan.promptTokens - cachedTokens)
-            text.raw(",\"predicted_n\":")
-            text.number(completion)
-            text.raw("}")
-        }
+        if flavor == .vllmMLX, ask.route == .chat { text.raw(",\"generation_metadata\":null") }
+        if flavor == .llamaCpp { timings(completion, cachedTokens, &text) }
         text.raw("}")
         return text.bytes
+    }
+
+    /// What llama.cpp tells of its speed; how long anything took is left out.
+    func timings(_ completion: Int, _ cachedTokens: Int, _ text: inout JSONText) {
+        text.raw(",\"timings\":{\"cache_n\":")
+        text.number(cachedTokens)
+        text.raw(",\"prompt_n\":")
+        text.number(ask.plan.promptTokens - cachedTokens)
+        text.raw(",\"predicted_n\":")
+        text.number(completion)
+        text.raw("}")
     }
 
     /// What an order to load is answered with once the model is there.
@@ -93,17 +100,9 @@ extension AnswerWriter {
             text.raw(",\"text\":")
             text.string(plan.text)
         }
-        text.raw(",\"logprobs\":")
-        if let wish = ask.logprobs {
-            let tokens = plan.saidTokens
-            if ask.route == .chat {
-                Logprobs.chat(tokens, wish, into: &text)
-            } else {
-                Logprobs.texts(tokens, wish, from: 0, into: &text)
-            }
-        } else {
-            text.raw("null")
-        }
+        let tokens = ask.logprobs == nil ? [] : plan.saidTokens
+        logprobs(tokens, from: 0, into: &text)
+        if tokens.isEmpty { noLogprobs(into: &text) }
         text.raw(",\"finish_reason\":")
         text.string(plan.finish.rawValue)
         text.raw("}")

@@ -14,7 +14,9 @@ struct PromptReader {
         }
         if items.isEmpty {
             switch flavor {
-            case .mlxLM: throw .answer(status: 404, body: ErrorText.flat("list index out of range"))
+            case .mlxLM:
+                let message = "Cannot apply chat template to an empty conversation. Provide at least one message."
+                throw .answer(status: 404, body: ErrorText.flat(message))
             case .llamaCpp, .vllmMLX: break
             case .openAI, .exo, .ollama, .lmStudio, .oMLX:
                 throw ErrorText.invalid(flavor, "messages", "messages must not be empty")

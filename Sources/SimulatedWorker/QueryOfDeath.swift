@@ -15,7 +15,7 @@ struct QueryOfDeath {
         if isDeep, flavor == .mlxLM { return .hangUp }
         if isDeep, flavor == .llamaCpp, openings(body) >= fatalDepth { return .processDies }
         if isDeep, flavor == .vllmMLX { return .answer(status: 400, body: ErrorText.detail("nested too deeply")) }
-        return ErrorText.invalidJSON(flavor, problem)
+        return ErrorText.invalidJSON(flavor, body, problem)
     }
 
     private static func openings(_ body: [UInt8]) -> Int {
@@ -63,23 +63,38 @@ struct QueryOfDeath {
 
     private func checkMLX() throws(Refusal) {
         if String(validating: body, as: UTF8.self) == nil { throw .hangUp }
+        try checkMLXLogprobs()
         if let seed = given("seed"), (seed.whole ?? -1) < 0 { throw .hangUp }
         if biasesUnknownTokens { throw .processDies }
-        if route == .text, let prompt = request["prompt"] {
-            if prompt.text == "" { throw .threadDies }
-            if let items = prompt.items, items.contains(where: { $0.text != nil }) { throw .threadDies }
-        }
-        if stopIsNoText || hasLoneSurrogateInStop || hasEndlessPenalty { throw .threadDies }
+        // What goes wrong after the tokenizer is told to nobody.
+        if hasEndlessPenalty { throw .threadDies(silently: true) }
         if let most = given("top_k")?.whole, most > AskReader.vocabulary, (given("temperature")?.number ?? 0) > 0 {
-            throw .threadDies
+            throw .threadDies(silently: true)
         }
-        if given("chat_template_kwargs")?["return_tensors"] != nil { throw .threadDies }
-        if route == .text, given("logprobs")?.whole != nil {
+        if route == .text, let prompt = request["prompt"] {
+            if prompt.text == "" { throw .threadDies(silently: true) }
+            if let items = prompt.items, items.contains(where: { $0.text != nil }) {
+                throw .threadDies(silently: false)
+            }
+        }
+        if stopIsNoText || hasLoneSurrogateInStop { throw .threadDies(silently: false) }
+        if given("chat_template_kwargs")?["return_tensors"] != nil { throw .threadDies(silently: false) }
+    }
+
+    /// It looks at these in texts, too, where they are numbers elsewhere; -1 is its own word for none.
+    private func checkMLXLogprobs() throws(Refusal) {
+        if let wanted = request["logprobs"], wanted.flag == nil {
             throw ErrorText.invalid(flavor, "logprobs", "logprobs must be of type bool")
         }
-        if let top = given("top_logprobs")?.whole, top > 11 {
-            throw ErrorText.invalid(flavor, "top_logprobs", "top_logprobs must be at most 11")
-        }
+        guard let top = request["top_logprobs"], top != .integer(-1) else { return }
+        let complaint: String? =
+            switch top.whole {
+            case nil: "of type int"
+            case let count? where count < 0: "at least 0"
+            case let count? where count > 11: "at most 11"
+            default: nil
+            }
+        if let complaint { throw ErrorText.invalid(flavor, "top_logprobs", "top_logprobs must be \(complaint)") }
     }
 
     private func checkVLLM() throws(Refusal) {
@@ -87,6 +102,8 @@ struct QueryOfDeath {
         if request["stream"] == .null {
             throw ErrorText.invalid(flavor, "stream", "Input should be a valid boolean")
         }
+        // The complaint shows the input, which cannot be written down.
+        if hasLoneSurrogateInStop { throw .answer(status: 500, body: ErrorText.internalServerError) }
         if let stop = given("stop"), stop.text != nil || stopIsNoText {
             throw ErrorText.invalid(flavor, "stop", "Input should be a valid list")
         }
@@ -95,7 +112,7 @@ struct QueryOfDeath {
         }
         let isEmpty = request["prompt"]?.text == "" || request["prompt"]?.items == [""]
         if route == .text && isEmpty || route == .chat && request["messages"]?.items?.isEmpty == true {
-            throw .answer(status: 500, body: ErrorText.detail("Internal server error: list index out of range"))
+            throw .answer(status: 500, body: ErrorText.internalServerError)
         }
         if let type = given("response_format")?["type"]?.text, type != "text" {
             throw ErrorText.invalid(flavor, "response_format", "guided decoding needs the extra that is not installed")
@@ -106,10 +123,28 @@ struct QueryOfDeath {
         func fails(_ message: String) -> Refusal {
             .answer(status: 500, body: ErrorText.llama(500, message, type: "server_error"))
         }
-        if hasLoneSurrogateInStop { throw fails("[json.exception.type_error.316] invalid UTF-8 byte") }
-        if hasEndlessPenalty { throw fails("[json.exception.out_of_range.406] number overflow parsing") }
-        if given("stop")?.items?.contains(where: { $0.text == nil }) == true {
-            throw ErrorText.invalid(flavor, "stop", "stop must be a string or an array of strings")
+        if hasLoneSurrogateInStop { throw fails(loneSurrogate) }
+        if hasEndlessPenalty {
+            throw fails("[json.exception.out_of_range.406] number overflow parsing '\(endlessNumber)'")
         }
+        if let other = given("stop")?.items?.first(where: { $0.text == nil }) {
+            throw TypeRule.llamaRefusal("stop", "string", other)
+        }
+    }
+
+    /// The parser stands behind the escape, and shows the string that it was in.
+    private var loneSurrogate: String {
+        let escape = ChoiceWriter.position(of: Array("\\ud".utf8), in: body, from: 0) ?? 0
+        let end = min(escape + 7, body.count)
+        let begin = body[..<escape].lastIndex(of: UInt8(ascii: "\"")) ?? escape
+        return
+            "[json.exception.parse_error.101] parse error at line 1, column \(end): syntax error while parsing value - "
+            + "invalid string: surrogate U+D800..U+DBFF must be followed by U+DC00..U+DFFF; last read: "
+            + "'\(String(decoding: body[begin..<end], as: UTF8.self))'"
+    }
+
+    private var endlessNumber: String {
+        body.split { !"+-.eE0123456789".utf8.contains($0) }.lazy
+            .map { String(decoding: $0, as: UTF8.self) }.first { Double($0).map { !$0.isFinite } ?? false } ?? ""
     }
 }

@@ -36,7 +36,17 @@ struct TypeRule: Sendable {
     }
 
     /// Nil when the value will do.
-    func complaint(_ value: JSONValue) -> String? {
+    func refusal(of value: JSONValue, by flavor: Flavor, _ route: Ask.Route) -> Refusal? {
+        switch flavor {
+        case .llamaCpp: llama(value)
+        case .vllmMLX: pydantic(value)
+        // A text may be scored without a token being made.
+        case .openAI where route == .text && name == "max_tokens" && value == .integer(0): nil
+        default: complaint(value).map { ErrorText.invalid(flavor, name, $0) }
+        }
+    }
+
+    private func complaint(_ value: JSONValue) -> String? {
         switch kind {
         case .flag: value.flag == nil ? "\(name) must be of type bool" : nil
         case .object: value.members == nil ? "\(name) must be of type dict" : nil

@@ -107,8 +107,9 @@ package struct WorkerMachine: Sendable {
         var exchange = Exchange(
             id: id, model: ask.model, stream: ask.stream, runsAlone: ask.runsAlone,
             slots: min(slots, flavor == .llamaCpp ? max(1, ask.plan.choices.count) : 1), plan: ask.plan,
-            noticing: flavor.noticing(stream: ask.stream), keepAlive: ask.keepAlive)
+            noticing: flavor.noticing(stream: ask.stream), temperature: ask.temperature, keepAlive: ask.keepAlive)
         exchange.wantsProgress = flavor.prefillComments || ask.wantsProgress
+        exchange.wantsCached = ask.route == .messages
         note(.accept, exchange)
         if flavor.needsInstance, !residency[ask.model].isResident, !isLoading(ask.model) {
             refuse(id, status: 404, body: ErrorText.noInstance(models[ask.model].name))
@@ -126,7 +127,7 @@ package struct WorkerMachine: Sendable {
             refuse(id, status: 503, body: ErrorText.full(flavor))
             return id
         }
-        if flavor.headMoment == .atAccept, exchange.notBefore <= time { sendHead(&exchange) }
+        if sendsHeadBeforeSlot(exchange) { sendHead(&exchange) }
         queue.append(exchange)
         if flavor.loadsCopies { _ = hasModel(for: exchange) }
         arrange()
@@ -153,9 +154,15 @@ package struct WorkerMachine: Sendable {
             counters.refused += 1
             record(.refuse, id)
             outputs.append(.hangUp(id, rudely: false))
-        case .threadDies:
+        case .threadDies(let silently):
             killThread()
-            refuse(id, status: 404, body: ErrorText.threadDied)
+            guard silently else {
+                refuse(id, status: 404, body: ErrorText.threadDied)
+                return id
+            }
+            counters.refused += 1
+            record(.refuse, id)
+            outputs.append(.hangUp(id, rudely: false))
         case .processDies:
             record(.fault, id, note: "the process dies")
             die()
@@ -197,7 +204,15 @@ package struct WorkerMachine: Sendable {
 
     private func leave(_ exchange: inout Exchange) {
         exchange.isGone = true
-        if case .after(let duration) = exchange.noticing { exchange.noticedAt = isInstant ? time : time + duration }
+        switch exchange.noticing {
+        case .after(let duration), .afterQuiet(let duration): exchange.noticedAt = isInstant ? time : time + duration
+        case .atOnce, .atNextEvent, .never: break
+        }
+    }
+
+    /// The temperature that whoever comes now will be sampled with; nil: its own.
+    package var temperatureOfBatch: Double? {
+        flavor.sharesSampling ? running.first { $0.phase == .decode }?.temperature : nil
     }
 
     func isKnown(_ id: ExchangeID) -> Bool {

@@ -16,14 +16,15 @@ enum AnswerHead {
                 "HTTP/1.0 \(status) \(reason(status))", "Server: BaseHTTP/0.6 Python/3.12", "Content-type: \(type)",
             ]
             if type == eventStream { lines.append("Cache-Control: no-cache") }
-            lines.append("Access-Control-Allow-Origin: *")
+            lines += ["Origin", "Methods", "Headers"].map { "Access-Control-Allow-\($0): *" }
             // Only a plain answer that went well tells its length.
             if case .length(let length) = framing, status == 200 { lines.append("Content-Length: \(length)") }
         case .llamaCpp:
             lines = ["HTTP/1.1 \(status) \(reason(status))", "Server: llama.cpp", "Access-Control-Allow-Origin: "]
-            lines.append(keepAlive ? "Keep-Alive: timeout=5, max=100" : "Connection: close")
+            if type == eventStream { lines.append("X-Accel-Buffering: no") }
             lines.append("Content-Type: \(type == eventStream ? type : type + "; charset=utf-8")")
             lines.append(field(framing))
+            lines.append(keepAlive ? "Keep-Alive: timeout=5, max=100" : "Connection: close")
         case .vllmMLX, .oMLX:
             lines = ["HTTP/1.1 \(status) \(reason(status))", "server: uvicorn", "content-type: \(charset(type))"]
             lines.append(field(framing).lowercased())

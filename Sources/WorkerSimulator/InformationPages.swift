@@ -56,7 +56,7 @@ struct InformationPages {
         switch settings.flavor {
         case .mlxLM: Page(status: 404, body: Array("Not Found".utf8))
         case .llamaCpp:
-            Page(status: 404, body: ErrorText.llama(404, "File Not Found", type: "not_found_error"))
+            Page(status: 404, body: ErrorText.fileNotFound)
         case .vllmMLX, .exo, .oMLX: Page(status: 404, body: ErrorText.detail("Not Found"))
         case .ollama: Page(status: 404, body: Array("404 page not found".utf8), type: "text/plain")
         case .lmStudio:

@@ -207,7 +207,8 @@ final class SimulatorHost {
 extension Output {
     var exchange: ExchangeID? {
         switch self {
-        case .head(let id), .progress(let id, _, _), .tokens(let id, _), .finish(let id, _), .refuse(let id, _, _),
+        case .head(let id), .cached(let id, _), .progress(let id, _, _), .tokens(let id, _), .finish(let id, _),
+            .refuse(let id, _, _),
             .hangUp(let id, _), .errorEvent(let id), .silentEnd(let id), .comment(let id):
             id
         case .processDies, .processEnds, .closeConnections: nil

@@ -143,7 +143,7 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
             return answerPlainly(411, ErrorText.flat("Content-Length header is required"), keepAlive: false)
         }
         do throws(Refusal) {
-            let ask = try host.reader.read(route, request.body)
+            let ask = try host.reader.read(route, request.body, in: host.machine.temperatureOfBatch)
             answer = Answer(
                 stream: ask.stream, keepAlive: keepAlive && !(ask.stream && flavor.closesAfterStream))
             host.accept(ask, from: self)
@@ -168,7 +168,11 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
             wrongModel: host.machine.wrongModelExchange == id)
     }
 
-    private func answerPlainly(_ status: Int, _ body: [UInt8], type: String = "application/json", keepAlive: Bool) {
+    private func answerPlainly(
+        _ status: Int, _ body: [UInt8], type: String = "application/json", keepAlive mayStay: Bool
+    ) {
+        // llama.cpp closes the connection of whoever it refuses something.
+        let keepAlive = mayStay && !(flavor == .llamaCpp && status >= 400)
         append(AnswerHead.bytes(flavor, status: status, type: type, framing: .length(body.count), keepAlive: keepAlive))
         append(body)
         closesAfterFlush = !keepAlive
@@ -189,6 +193,7 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
             if current.stream { sendStreamHead(&current, AnswerHead.eventStream) }
             if !current.stream, flavor.sendsPlainHeadEarly { sendStreamHead(&current, "application/json") }
             current.writer?.begin(into: &text)
+        case .cached(_, let tokens): current.writer?.cachedTokens = tokens
         case .progress(_, let done, let total): current.writer?.progress(done: done, of: total, into: &text)
         case .tokens(_, let count): current.writer?.tokens(count, into: &text)
         case .errorEvent:
@@ -244,12 +249,12 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
         }
         // A refusal may come late, when the head is out: then only the connection's end can tell.
         guard !current.headSent else { return end(keepAlive: false) }
+        let type = body.first == UInt8(ascii: "{") ? "application/json" : "text/plain; charset=utf-8"
+        let keepAlive = current.keepAlive && !(flavor == .llamaCpp && status >= 400)
         append(
-            AnswerHead.bytes(
-                flavor, status: status, type: "application/json", framing: .length(body.count),
-                keepAlive: current.keepAlive))
+            AnswerHead.bytes(flavor, status: status, type: type, framing: .length(body.count), keepAlive: keepAlive))
         append(body)
-        end(keepAlive: current.keepAlive)
+        end(keepAlive: keepAlive)
     }
 
     private func end(keepAlive: Bool) {

@@ -130,8 +130,8 @@ struct FaultTests {
         let refusal = #expect(throws: Refusal.self) {
             try story.read(#"{"model":"llama-7b","prompt":["a","b"]}"#, .text)
         }
-        #expect(refusal == .threadDies)
-        _ = story.machine.accept(.threadDies, at: story.now)
+        #expect(refusal == .threadDies(silently: false))
+        _ = story.machine.accept(.threadDies(silently: false), at: story.now)
         let later = try story.ask(chat())
         #expect(story.outputs.contains(.refuse(later, status: 404, body: ErrorText.threadDied)))
         #expect(story.outputs.contains(.hangUp(open, rudely: false)))

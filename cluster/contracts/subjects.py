@@ -26,7 +26,7 @@ TINY_MODEL_CONTEXT = 32_768
 NEEDED_WITH_ALL = {"llama_cpp"}
 """Real servers whose building takes minutes: only `CONTRACTS_ALL=1` (`make contract-all`) asks for them."""
 
-NOT_SIMULATED_YET = {"vllm_mlx": "worker-sim does not imitate vllm_mlx yet"}
+NOT_SIMULATED_YET: dict[str, str] = {}
 """Kinds with a column that `starling worker-sim` need not know. One that it knows must leave this list."""
 
 
