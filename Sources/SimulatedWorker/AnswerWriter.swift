@@ -15,7 +15,7 @@ package struct AnswerWriter: Sendable {
     private var isBegun = false
     private let object: String
     var eventNumber = 0
-    /// Told before the first token, where the beginning of an answer says so.
+    /// Told at the end, and before the first token where the beginning of an answer says so.
     package var cachedTokens = 0
     /// The constant beginning of every event, up to its choices.
     let prefix: [UInt8]
@@ -120,6 +120,7 @@ package struct AnswerWriter: Sendable {
     /// The finish reasons, the usage if it was asked for, and the end mark.
     package mutating func finish(cachedTokens: Int, into text: inout JSONText) {
         if ask.route.isForeign { return foreignFinish(cachedTokens, into: &text) }
+        self.cachedTokens = cachedTokens
         for choice in tellers.indices where !ended[choice] { end(choice, &text) }
         let isTold = flavor == .exo || (ask.route == .text && (flavor == .llamaCpp || flavor == .vllmMLX))
         if ask.includeUsage, !isTold {
@@ -247,12 +248,16 @@ package struct AnswerWriter: Sendable {
         text.raw("}]")
         // The last chunk of exo and vllm_mlx tells the usage, and so does each choice's of llama.cpp's texts.
         let isTold =
-            flavor == .exo || flavor == .vllmMLX || (flavor == .llamaCpp && ask.route == .text && ask.includeUsage)
+            flavor == .exo || flavor == .vllmMLX || (flavor == .llamaCpp && ask.route == .text)
         if finish != nil, isTold {
             text.raw(",")
-            usage(completion: tellers[choice].plan.tokens, 0, &text)
+            usage(completion: tellers[choice].plan.tokens, cachedTokens, &text)
         } else if flavor == .vllmMLX, ask.route == .chat {
             text.raw(",\"usage\":null")
+        }
+        // A chat whose usage has an event of its own has the timings there.
+        if finish != nil, flavor == .llamaCpp, ask.route == .text || !ask.includeUsage {
+            timings(tellers[choice].plan.tokens, cachedTokens, &text)
         }
         if flavor == .vllmMLX, ask.route == .chat { text.raw(",\"generation_metadata\":null") }
         text.raw("}\n\n")

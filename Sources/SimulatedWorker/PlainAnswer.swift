@@ -54,13 +54,15 @@ extension AnswerWriter {
 
     /// What llama.cpp tells of its speed; how long anything took is left out.
     func timings(_ completion: Int, _ cachedTokens: Int, _ text: inout JSONText) {
-        text.raw(",\"timings\":{\"cache_n\":")
-        text.number(cachedTokens)
-        text.raw(",\"prompt_n\":")
-        text.number(ask.plan.promptTokens - cachedTokens)
-        text.raw(",\"predicted_n\":")
-        text.number(completion)
-        text.raw("}")
+        text.raw(",\"timings\":")
+        text.value(timings(completion, cachedTokens))
+    }
+
+    func timings(_ completion: Int, _ cachedTokens: Int) -> JSONValue {
+        .members([
+            "cache_n": .integer(cachedTokens), "prompt_n": .integer(ask.plan.promptTokens - cachedTokens),
+            "predicted_n": .integer(completion),
+        ])
     }
 
     /// What an order to load is answered with once the model is there.

@@ -9,12 +9,18 @@ extension AnswerWriter {
         }
         let item = self.item(isDone: false)
         numbered("response.output_item.added", place(["item": item], inner: false), into: &text)
-        if !isCall { numbered("response.content_part.added", place(["part": part("")]), into: &text) }
+        if !isCall {
+            numbered(
+                "response.content_part.added",
+                place(["part": flavor == .llamaCpp ? .members(["type": "output_text", "text": ""]) : part("")]),
+                into: &text)
+        }
     }
 
     mutating func responsesToken(_ said: [UInt8], into text: inout JSONText) {
         let type = isCall ? "response.function_call_arguments.delta" : "response.output_text.delta"
-        numbered(type, place(["delta": .string(String(decoding: said, as: UTF8.self))]), into: &text)
+        let delta = place(["delta": .string(String(decoding: said, as: UTF8.self))])
+        numbered(type, delta + noLogprobs, into: &text)
     }
 
     mutating func responsesFinish(cachedTokens: Int, into text: inout JSONText) {
@@ -22,11 +28,15 @@ extension AnswerWriter {
         if isCall {
             numbered("response.function_call_arguments.done", place(["arguments": .string(said)]), into: &text)
         } else {
-            numbered("response.output_text.done", place(["text": .string(said)]), into: &text)
+            numbered("response.output_text.done", place(["text": .string(said)]) + noLogprobs, into: &text)
             numbered("response.content_part.done", place(["part": part(said)]), into: &text)
         }
         numbered("response.output_item.done", place(["item": item(isDone: true)], inner: false), into: &text)
-        numbered("response.completed", ["response": response(isDone: true, cachedTokens)], into: &text)
+        var end: [JSONValue.Member] = [.init(name: "response", value: response(isDone: true, cachedTokens))]
+        if flavor == .llamaCpp {
+            end.append(.init(name: "timings", value: timings(ask.plan.completionTokens, cachedTokens)))
+        }
+        numbered("response.completed", end, into: &text)
     }
 
     private var said: String { String(decoding: ask.plan.choices[0].text, as: UTF8.self) }
@@ -35,6 +45,10 @@ extension AnswerWriter {
 
     private func part(_ text: String) -> JSONValue {
         .members(["type": "output_text", "text": .string(text), "annotations": .array([]), "logprobs": .array([])])
+    }
+
+    private var noLogprobs: [JSONValue.Member] {
+        flavor == .vllmMLX && !isCall ? [.init(name: "logprobs", value: .array([]))] : []
     }
 
     private func item(isDone: Bool) -> JSONValue {
@@ -77,21 +91,31 @@ extension AnswerWriter {
             add([
                 "error": .null, "incomplete_details": isCut ? .members(["reason": "max_output_tokens"]) : .null,
                 "instructions": .null, "metadata": .members([:]), "parallel_tool_calls": .bool(true),
-                "tool_choice": "auto", "tools": .array([]),
+                "tool_choice": "auto", "tools": .array([]), "background": .bool(false),
+                "max_output_tokens": .integer(ask.plan.tokens), "max_tool_calls": .null, "previous_response_id": .null,
+                "text": .members(["format": .members(["type": "text"])]), "top_p": .real(0.9),
+                "temperature": .real(ask.temperature), "truncation": "disabled", "user": .null, "store": .bool(true),
+                "output_text": .string(isDone && !isCall ? said : ""),
             ])
         }
         guard isDone || flavor == .vllmMLX else { return .object(members) }
-        let usage = JSONValue.members([
-            "input_tokens": .integer(ask.plan.promptTokens), "output_tokens": .integer(plan.tokens),
-            "total_tokens": .integer(ask.plan.promptTokens + plan.tokens),
-            "input_tokens_details": .members([
-                "cached_tokens": .integer(flavor.reportsCachedTokens ? cachedTokens : 0)
-            ]),
-            "output_tokens_details": .members(["reasoning_tokens": .integer(0)]),
-        ])
+        var usage: [JSONValue.Member] = [
+            .init(name: "input_tokens", value: .integer(ask.plan.promptTokens)),
+            .init(name: "output_tokens", value: .integer(plan.tokens)),
+            .init(name: "total_tokens", value: .integer(ask.plan.promptTokens + plan.tokens)),
+            .init(
+                name: "input_tokens_details",
+                value: .members(["cached_tokens": .integer(flavor.reportsCachedTokens ? cachedTokens : 0)])),
+        ]
+        if flavor == .vllmMLX {
+            let details = JSONValue.members(["reasoning_tokens": .integer(0)])
+            usage.append(.init(name: "output_tokens_details", value: details))
+        } else if !ask.stream {
+            add(["completed_at": .integer(created)])
+        }
         add([
             "created_at": .integer(created), "model": .string(model),
-            "output": .array(isDone ? [item(isDone: true)] : []), "usage": isDone ? usage : .null,
+            "output": .array(isDone ? [item(isDone: true)] : []), "usage": isDone ? .object(usage) : .null,
         ])
         return .object(members)
     }

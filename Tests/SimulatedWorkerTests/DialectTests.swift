@@ -77,7 +77,7 @@ struct DialectTests {
         #expect(Set(events.compactMap { $0["id"]?.text }).count == 2)
     }
 
-    @Test("llama.cpp: texts are called chats, and their usage stands in the last chunk of each choice")
+    @Test("llama.cpp: texts are called chats, and their usage and timings stand in the last chunk of each choice")
     func llamaTexts() throws {
         let body =
             #"{"model":"llama-7b","max_tokens":2,"stream":true,"stream_options":{"include_usage":true},"prompt":["a","b"]}"#
@@ -87,6 +87,7 @@ struct DialectTests {
         #expect(events.allSatisfy { $0["id"]?.text?.hasPrefix("chatcmpl-") == true })
         let usages = events.filter { $0["usage"] != nil }
         #expect(usages.count == 2)
+        #expect(usages.allSatisfy { $0["timings"]?["predicted_n"] == .integer(2) })
         #expect(usages.allSatisfy { $0["choices"]?.items?.first?["finish_reason"] == "length" })
     }
 
