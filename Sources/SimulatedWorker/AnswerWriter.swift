@@ -4,6 +4,7 @@
 package struct AnswerWriter: Sendable {
     let flavor: Flavor
     let ask: Ask
+    package var route: Ask.Route { ask.route }
     let id: String
     let number: Int
     let created: Int

@@ -8,7 +8,9 @@ enum AnswerHead {
         case open
     }
 
-    static func bytes(_ flavor: Flavor, status: Int, type: String, framing: Framing, keepAlive: Bool) -> [UInt8] {
+    static func bytes(
+        _ flavor: Flavor, status: Int, type: String, framing: Framing, keepAlive: Bool, isMessages: Bool = false
+    ) -> [UInt8] {
         var lines: [String]
         switch flavor {
         case .mlxLM:
@@ -28,7 +30,12 @@ enum AnswerHead {
         case .vllmMLX, .oMLX:
             lines = ["HTTP/1.1 \(status) \(reason(status))", "server: uvicorn", "content-type: \(charset(type))"]
             lines.append(field(framing).lowercased())
-            if !keepAlive { lines.append("connection: close") }
+            if isMessages, type == eventStream { lines.append("cache-control: no-cache") }
+            if !keepAlive {
+                lines.append("connection: close")
+            } else if isMessages {
+                lines.append("connection: keep-alive")
+            }
         case .exo:
             lines = ["HTTP/1.1 \(status) \(reason(status))", "content-type: \(charset(type))"]
             if type == eventStream { lines += ["cache-control: no-cache", "x-accel-buffering: no"] }

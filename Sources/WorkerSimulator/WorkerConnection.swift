@@ -224,7 +224,8 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
         current.headSent = true
         append(
             AnswerHead.bytes(
-                flavor, status: 200, type: type, framing: .open, keepAlive: current.keepAlive))
+                flavor, status: 200, type: type, framing: .open, keepAlive: current.keepAlive,
+                isMessages: current.writer?.route == .messages))
     }
 
     /// A piece of a stream, in a chunk where the server sends chunks.

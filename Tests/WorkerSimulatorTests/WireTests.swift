@@ -50,6 +50,30 @@ struct WireTests {
         }
     }
 
+    @Test(
+        "messages are streamed by llama.cpp and vllm_mlx, each with its fields", arguments: [Flavor.llamaCpp, .vllmMLX])
+    func messages(flavor: Flavor) async throws {
+        try await withWorker(flavor) { server in
+            let client = try await WireClient(server.port)
+            try await client.post("/v1/messages", helloStream)
+            let text = try await client.read(until: "0\r\n\r\n")
+            #expect(text.contains(flavor == .llamaCpp ? "X-Accel-Buffering: no\r\n" : "cache-control: no-cache\r\n"))
+            #expect(text.contains("event: message_start\ndata: {\"type\":\"message_start\""))
+            #expect(text.contains("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n\r\n0\r\n\r\n"))
+        }
+    }
+
+    @Test("llama.cpp closes the connection of whoever it refuses something")
+    func closesAfterRefusal() async throws {
+        try await withWorker(.llamaCpp) { server in
+            for path in [chatPath, "/v1/nothing"] {
+                let client = try await WireClient(server.port)
+                try await client.post(path, "{}")
+                #expect(try await client.readToEnd().contains("Connection: close\r\n"))
+            }
+        }
+    }
+
     @Test("two requests in one write are answered in order")
     func pipelined() async throws {
         try await withWorker(.openAI) { server in
