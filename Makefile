@@ -25,7 +25,7 @@ test: system-packages ## all tests of the Swift code (real processes are `make a
 	swift test --skip-build --parallel
 
 core-test: ## the pure rooms alone: seconds, no package but ours
-	CORE_ONLY=1 swift test --scratch-path .build-core
+	CORE_ONLY=1 swift test --scratch-path .build-core -debug-info-format none
 
 lint: ## layout of the Swift code, syntax of scripts
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift

@@ -133,7 +133,7 @@ struct PoisonGuardTests {
         private var answered: Set<UInt64> = []
         private(set) var casualties: [UInt64: Int] = [:]
         private(set) var innocentsConvicted = 0
-        private static let requests: UInt64 = 40
+        private static let requests: UInt64 = 24
 
         init(seed: UInt64) {
             random = SeededGenerator(seed: seed)
