@@ -34,7 +34,7 @@ package struct LoadBalancingSettings: Equatable, Sendable {
         connectSeconds = section.number("connect_seconds", default: 2, in: 0.05...60)
         firstByteSeconds = section.number("first_byte_seconds", default: 600, in: 0.1...86400)
         plainFirstByteSeconds = section.number("plain_first_byte_seconds", default: 600, in: 0.1...86400)
-        stallSeconds = section.number("stall_seconds", default: 60, in: 0.1...3600)
+        stallSeconds = section.number("stall_seconds", default: 300, in: 0.1...3600)
         totalSeconds = section.number("total_seconds", default: 3600, in: 1...86400)
         probeIntervalSeconds = section.number("probe_interval_seconds", default: 2, in: 0.1...300)
         section.finish()

@@ -34,7 +34,7 @@ struct SettingsChangesTests {
         #expect(changes.needRestart == [])
         #expect(
             changes.applied.map(\.line) == [
-                #"load_balancing.stall_seconds: was 60, is 5"#,
+                #"load_balancing.stall_seconds: was 300, is 5"#,
                 #"load_balancing.strategy: was "resource_aware", is "round_robin""#,
                 #"models.aliases.x: added, "m""#,
                 #"observability.log_level: was "info", is "debug""#,

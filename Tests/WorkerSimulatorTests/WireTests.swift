@@ -40,7 +40,7 @@ struct WireTests {
         try await withWorker(flavor) { server in
             let client = try await WireClient(server.port)
             try await client.post(chatPath, helloStream)
-            let stream = try await client.read(until: "0\r\n\r\n")
+            let stream = try await client.read(until: "\r\n0\r\n\r\n")
             #expect(stream.hasPrefix("HTTP/1.1 200 OK\r\n"))
             #expect(stream.lowercased().contains("transfer-encoding: chunked\r\n"))
             #expect(stream.contains("data: [DONE]\n\n\r\n0\r\n\r\n"))
@@ -56,7 +56,7 @@ struct WireTests {
         try await withWorker(flavor) { server in
             let client = try await WireClient(server.port)
             try await client.post("/v1/messages", helloStream)
-            let text = try await client.read(until: "0\r\n\r\n")
+            let text = try await client.read(until: "\r\n0\r\n\r\n")
             #expect(text.contains(flavor == .llamaCpp ? "X-Accel-Buffering: no\r\n" : "cache-control: no-cache\r\n"))
             #expect(text.contains("event: message_start\ndata: {\"type\":\"message_start\""))
             #expect(text.contains("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n\r\n0\r\n\r\n"))
@@ -121,7 +121,7 @@ struct WireTests {
                 let silent = try await control(server, "GET", "/_sim/state")
                 #expect(silent["running"] == .integer(1))
                 _ = try await control(server, "POST", "/_sim/advance", #"{"ms":200}"#)
-                #expect(try await client.read(until: "0\r\n\r\n").contains("[DONE]"))
+                #expect(try await client.read(until: "\r\n0\r\n\r\n").contains("[DONE]"))
                 entries = try await control(server, "GET", "/_sim/journal")["entries"]?.items ?? []
             }
             // What other processes' clocks say is no part of the story.
@@ -185,7 +185,7 @@ struct WireTests {
             #expect(try await control(server, "GET", "/_sim/state")["running"] == .integer(0))
             #expect(try await !client.read(until: "\"role\"").contains("[DONE]"))
             _ = try await control(server, "DELETE", "/_sim/faults/\(id)")
-            #expect(try await client.read(until: "0\r\n\r\n").contains("[DONE]"))
+            #expect(try await client.read(until: "\r\n0\r\n\r\n").contains("[DONE]"))
         }
     }
 

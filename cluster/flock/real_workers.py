@@ -38,10 +38,14 @@ class RealWorker:
         self._state = tempfile.TemporaryDirectory(prefix="starling-real-")
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
-        command = [WORKERS / self.script, str(self.port), *([model] if model else []), "--", *options]
-        self.child = Child(command, environment={"WORKER_HOME": self._state.name})
+        self._command = [WORKERS / self.script, str(self.port), *([model] if model else []), "--", *options]
+        self.start_again()
         if wait_ready:
             self.wait_ready()
+
+    def start_again(self) -> None:
+        """As a new process on the same port, which is not waited for."""
+        self.child = Child(self._command, environment={"WORKER_HOME": self._state.name})
 
     def wait_ready(self) -> None:
         until(f"{self.kind} completes a first request", self.completes, 120, every=0.1)

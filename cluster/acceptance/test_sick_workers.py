@@ -1,0 +1,129 @@
+"""Workers that lie about their health: a Mac that is frozen, an engine that died behind a well health page, a cold start.
+
+What a client sees is a slower answer or an honest error, and nobody is sent to the sick one for long.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from flock.patience import until
+from flock.real_workers import CannotRunHere, MLXWorker
+
+CHAT = "/v1/chat/completions"
+pytestmark = pytest.mark.timeout(400)
+
+
+def body(words: str = "hello", **more) -> bytes:
+    return json.dumps({"model": "tiny-llama", "max_tokens": 5, "messages": [{"role": "user", "content": words}]} | more).encode()
+
+
+def state_of(replica, worker: str) -> str:
+    return json.loads(replica.get(f"/admin/workers/{worker}")[2])["state"]
+
+
+class Clients:
+    """Some clients that ask one request after another until they are told to stop."""
+
+    def __init__(self, replica, count: int, **more) -> None:
+        self.answers: list[tuple[int, str, float]] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(replica, number, more)) for number in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def _ask(self, replica, number: int, more: dict) -> None:
+        asked = 0
+        while not self._stop.is_set():
+            asked += 1
+            begun = time.monotonic()
+            status, fields, answer = replica.post(CHAT, body(f"client {number}, {asked}", **more), seconds=120)
+            worker = fields.get("x-starling-worker", "")
+            self.answers.append((status, worker, time.monotonic() - begun))
+            if status != 200:
+                assert json.loads(answer)["error"]["message"]
+
+    def stop(self) -> list[tuple[int, str, float]]:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(130)
+        assert not any(thread.is_alive() for thread in self._threads)
+        return self.answers
+
+
+def test_a_zombie_is_out_of_rotation_within_half_a_minute(stage):
+    """Its health page is well, it takes requests and sends heads, and never a token."""
+    sims = [stage.simulator(name, kind="mlx_lm", models=("tiny-llama",), slots=4) for name in ("well", "zombie")]
+    replica = stage.replica(sims)
+    until("both are healthy", lambda: {state_of(replica, name) for name in ("well", "zombie")} == {"healthy"})
+    sims[1].fault("zombie")
+    begun = time.monotonic()
+    # More than the zombie has slots: the others keep on asking.
+    clients = Clients(replica, 8)
+    until("it is taken out", lambda: state_of(replica, "zombie") in ("degraded", "down"), 35, every=0.2)
+    took = time.monotonic() - begun
+    mark = len(clients.answers)
+    until("the others go on", lambda: len(clients.answers) >= mark + 100, 30)
+    answers = clients.stop()
+    assert took <= 30, f"{took:.1f} s"
+    assert {status for status, _, _ in answers} == {200}, [answer for answer in answers if answer[0] != 200][:3]
+    assert {worker for _, worker, _ in answers[mark + 8:]} == {"well"}
+    print(f"  out of rotation after {took:.1f} s, {len(answers)} requests answered, the slowest after {max(a[2] for a in answers):.1f} s")
+
+
+@pytest.mark.real
+def test_a_frozen_real_worker_is_left_and_taken_back(stage):
+    """SIGSTOP: connects succeed, nothing is said. Its requests go elsewhere; SIGCONT, and it serves again."""
+    if os.environ.get("ACCEPTANCE_SKIP_REAL"):
+        pytest.skip("ACCEPTANCE_SKIP_REAL is set: NOTHING below ran against a real worker")
+    try:
+        workers = [stage.keep(MLXWorker(name)) for name in ("firm", "frozen")]
+    except CannotRunHere as reason:
+        print(f"\n*** NO TEST RAN AGAINST A REAL WORKER: {reason} ***", file=sys.__stderr__)
+        pytest.skip(str(reason))
+    replica = stage.replica(workers)
+    until("both are healthy", lambda: {state_of(replica, name) for name in ("firm", "frozen")} == {"healthy"}, 30)
+    clients = Clients(replica, 3)
+    until("both serve", lambda: {worker for _, worker, _ in clients.answers} == {"firm", "frozen"}, 30)
+    workers[1].child.send(signal.SIGSTOP)
+    try:
+        until("it is left alone", lambda: state_of(replica, "frozen") != "healthy", 35, every=0.2)
+        mark = len(clients.answers)
+        until("the others go on", lambda: len(clients.answers) >= mark + 20, 60)
+        assert {worker for _, worker, _ in clients.answers[mark + 3:]} == {"firm"}
+    finally:
+        workers[1].child.send(signal.SIGCONT)
+    until("it is taken back", lambda: state_of(replica, "frozen") == "healthy", 90, every=0.2)
+    mark = len(clients.answers)
+    until("it serves", lambda: "frozen" in {worker for _, worker, _ in clients.answers[mark:]}, 30)
+    answers = clients.stop()
+    assert {status for status, _, _ in answers} == {200}, [answer for answer in answers if answer[0] != 200][:3]
+
+
+@pytest.mark.real
+def test_a_real_worker_that_starts_cold_is_waited_for(stage):
+    """Killed and started again on its port: clients wait for its first token instead of hearing that nobody is there."""
+    if os.environ.get("ACCEPTANCE_SKIP_REAL"):
+        pytest.skip("ACCEPTANCE_SKIP_REAL is set: NOTHING below ran against a real worker")
+    try:
+        worker = stage.keep(MLXWorker("cold"))
+    except CannotRunHere as reason:
+        print(f"\n*** NO TEST RAN AGAINST A REAL WORKER: {reason} ***", file=sys.__stderr__)
+        pytest.skip(str(reason))
+    replica = stage.replica([worker])
+    until("it is healthy", lambda: state_of(replica, "cold") == "healthy", 30)
+    worker.child.kill()
+    until("its death is known", lambda: state_of(replica, "cold") == "down", 20, every=0.1)
+    status, fields, answer = replica.post(CHAT, body())
+    assert status == 503 and "retry-after" in fields and json.loads(answer)["error"]["code"]
+    worker.start_again()
+    until("it answers, and loads", lambda: state_of(replica, "cold") in ("loading", "healthy"), 60, every=0.05)
+    assert replica.post(CHAT, body(), seconds=90)[0] == 200
+    assert state_of(replica, "cold") == "healthy"
