@@ -6,7 +6,8 @@ extension WorkerDialect {
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 90, connectBacklog: 64,
             defaultSlots: 4, commentsAreProgress: false, canary: .token,
-            diesOfUnknownTokens: false, noticesLostPlainClients: false, tellsCachedTokens: true,
+            diesOfUnknownTokens: false, noticesLostPlainClients: false, sendsEmptyEvents: true,
+            tellsCachedTokens: true,
             countsUsagePerChoice: true,
             repairs: [.removesEmptyStops, .setsCeiling]),
         questions: [

@@ -31,6 +31,8 @@ package struct WorkerTraits: Equatable, Sendable {
     package var drainsBatch: RequestNeeds = []
     /// Whether an error of its own may mean that it cannot follow a `response_format`.
     package var failsOnStructure = false
+    /// Whether its streams may have events whose data is `null`, which no client expects.
+    package var sendsEmptyEvents = false
     /// Whether a stream's last event, with the usage alone, calls itself a whole answer.
     package var misnamesUsageEvent = false
     /// Whether its usage tells how much of a prompt was cached; without that nothing is learned of its speed with prompts.

@@ -82,7 +82,9 @@ extension ExchangeDriver {
                 stream!.passesTail = false
                 continue
             }
-            switch frame.kind {
+            // A kind that is not known for them has its empty events passed on like any that says nothing.
+            let kind = frame.kind == .empty && !stream!.dropsEmpty ? .null : frame.kind
+            switch kind {
             case .comment(let isProgress):
                 if isProgress { progressSeen(at: now) }
                 if machine.isContentCommitted { continue }

@@ -8,6 +8,8 @@ struct StreamState {
     let hidesUsage: Bool
     /// The usage chunk, which the client asked for, calls itself a whole answer: it is passed on by its right name.
     let renamesUsage: Bool
+    /// Events without data are kept from the client.
+    let dropsEmpty: Bool
     /// Whether `[DONE]` alone proves a whole answer. A generic OpenAI server's word is taken; a server known to write
     /// `[DONE]` after an error, or to end a crash like an answer, has to show a finish.
     let doneProvesEnd: Bool
@@ -41,6 +43,7 @@ struct StreamState {
                 ? .perChoice(choicesPerPrompt: scanned.choices) : .lastWins,
             assembly: assembly)
         hidesUsage = isCompletion && scanned.includeUsage != true
+        dropsEmpty = dialect.traits.sendsEmptyEvents
         renamesUsage = dialect.traits.misnamesUsageEvent && route == .chatCompletions && !hidesUsage
         saysDone = isCompletion
         provesEnd = isCompletion || route == .other("messages") || route == .other("responses")
