@@ -121,7 +121,7 @@ struct RepairTests {
         for dialect in WorkerDialect.all {
             for stops in [apart, adjacent] {
                 let body = chat(#""x":1,"# + members + #","seed":-1,"stop":["# + stops + "]")
-                let list = dialect.prepare(try scan(body).get(), renamed, askUsage: true)
+                let list = dialect.prepare(try scan(body).get(), renamed, askUsage: true, makesStream: true)
                 let again = try scan(spliced(list, into: body)).get()
                 #expect(again.model == "n" && list.edits.count <= SpliceList.editsMax, "\(dialect.kind)")
             }
