@@ -45,7 +45,7 @@ package struct CacheBeliefs: Sendable {
         tokens: Int
     ) {
         if believed > 0, cached < believed / 2, model.rawValue < prompts.count,
-            worker.rawValue < prompts[model.rawValue].count
+            worker.rawValue < prompts[model.rawValue].count, !prompts[model.rawValue][worker.rawValue].isEmpty
         {
             prompts[model.rawValue][worker.rawValue].removeAll()
             pairs -= 1

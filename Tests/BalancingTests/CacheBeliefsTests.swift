@@ -72,4 +72,16 @@ import Testing
             #expect(beliefs.tokens(of: 2, model, at: worker) == (keeps ? 600 : 0), "\(believed) \(cached)")
         }
     }
+
+    @Test("a correction of what is forgotten already counts nothing twice: the bound of pairs stays where it is")
+    func correctedTwice() {
+        var beliefs = CacheBeliefs()
+        let places = (0..<CacheBeliefs.pairsMax).map { (ModelIndex(rawValue: $0 / 4), WorkerIndex(rawValue: $0 % 4)) }
+        // Its place exists, since one beside it is known, and nothing is believed there.
+        beliefs.note(1, of: places[0].0, at: places[1].1, tokens: 5)
+        beliefs.correct(1, of: places[0].0, at: places[0].1, life: 0, believed: 100, cached: 0, tokens: 5)
+        for (model, worker) in places { beliefs.note(1, of: model, at: worker, tokens: 5) }
+        beliefs.note(1, of: model, at: WorkerIndex(rawValue: 9), tokens: 5)
+        #expect(places.allSatisfy { beliefs.tokens(of: 1, $0.0, at: $0.1) == 0 }, "one past the bound begins anew")
+    }
 }
