@@ -15,7 +15,7 @@ extension ExchangeDriver {
 
     /// An attempt ended as it does when a worker dies. True: the request is convicted and told so.
     func workerMayHaveDied(_ outcome: AttemptOutcome, at now: Instant) -> Bool {
-        guard let placement else { return false }
+        guard let placement, outcome == .dead || wasCutOff else { return false }
         let board = loop.shared.board
         let worker = placement.worker.index
         let report: (judgement: PoisonGuard.Judgement, isNew: Bool)

@@ -62,6 +62,7 @@ extension ExchangeDriver: UpstreamUser {
         attemptSentAt = now
         heldPlain = ByteBuffer()
         answer = .none
+        wasCutOff = false
         answerHead = nil
         stream = nil
         plainScan = PlainAnswerScan()
@@ -151,6 +152,7 @@ extension ExchangeDriver: UpstreamUser {
 
     func upstreamEnd(byEOF: Bool) {
         connection = nil
+        wasCutOff = byEOF
         switch answer {
         case .plain: plainEnded(byEOF: byEOF)
         case .stream, .assembled: streamEnded()
@@ -166,6 +168,7 @@ extension ExchangeDriver: UpstreamUser {
         case .connectTimedOut: attemptFailed(.connectTimedOut, "no connection within \(machine.policy.connect)")
         case .notHTTP(let why): attemptFailed(.protocolError, why)
         case .closed(let sawByte, let wasReused):
+            wasCutOff = true
             let isStream = answer == .stream || answer == .assembled
             if isStream, machine.isContentCommitted || stream?.isProven == true { return streamEnded() }
             if !sawByte, wasReused { return attemptFailed(.stale, "an idle connection had been closed") }

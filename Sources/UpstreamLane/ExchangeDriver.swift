@@ -65,6 +65,9 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
     // Suspicion.
     /// A worker died while it was under way: it is tried alone, or not at all.
     var isSuspect = false
+    /// The worker's connection ended of itself, as it does when the worker dies. An answer that ends by its framing shows that
+    /// it lives, even if it says nothing.
+    var wasCutOff = false
     /// The worker that is kept free of others for it, by its position among the model's placements.
     var reservation: Int?
     private var knownFingerprint: UInt64?

@@ -152,4 +152,27 @@ struct SuspicionTests {
             }
         }
     }
+
+    @Test("an answer that ends properly and says nothing is no death: nobody is suspected", arguments: [true, false])
+    func emptyAnswers(isStream: Bool) async throws {
+        try await LaneBench.run(Self.plan(2)) { run in
+            try await run.on { bench in
+                for worker in bench.workers {
+                    worker.whenAsked = { connection, _ in
+                        connection.say(
+                            isStream
+                                ? Reply.stream(Reply.done)
+                                : "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+                                    + Reply.lastChunk)
+                    }
+                }
+                bench.ask(Self.asking("nothing", stream: isStream))
+            }
+            try await run.until("an ending") { !$0.clients[0].endings.isEmpty }
+            try await run.on { bench in
+                #expect(bench.clients[0].status == 502 && bench.clients[0].text.contains("upstream.closed_early"))
+                #expect(bench.shared.poison.hasNone && !bench.exchanges[0].isSuspect && bench.owed == [])
+            }
+        }
+    }
 }
