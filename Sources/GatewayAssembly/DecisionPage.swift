@@ -24,12 +24,13 @@ enum DecisionPage {
     private static func append(_ decision: PlacementDecision, to json: inout JSONText) {
         json.openObject()
         json.field("attempt", decision.attempt)
-        json.field("chosen", decision.workers[decision.chosen].rawValue)
+        let workers = decision.workers
+        json.field("chosen", workers[decision.chosen].rawValue)
         json.field("prompt_tokens", decision.query.promptTokens)
         json.field("expected_output_tokens", decision.query.outputTokens)
         json.key("workers")
         json.openArray()
-        for (position, worker) in decision.workers.enumerated() {
+        for (position, worker) in workers.enumerated() {
             json.openObject()
             json.field("worker", worker.rawValue)
             json.field("chosen", position == decision.chosen)

@@ -3,6 +3,7 @@
 /// What was seen is kept, not what was concluded: scores are computed when somebody asks. The loop writes once per attempt.
 package import Balancing
 package import Determinism
+import ReplicaCore
 import Synchronization
 
 /// What a worker of the model was, when a request was placed.
@@ -31,17 +32,21 @@ package struct PlacementDecision: Sendable {
     package let requestID: String
     package let at: Instant
     package let attempt: Int
-    package let strategy: StrategyName
-    package let model: String
+    /// As it was; the model's workers stand in it.
+    let view: RoutingView
+    let modelPosition: Int
     package let query: PlacementQuery
     /// By the order of the model's workers.
-    package let workers: [WorkerID]
     package let reasons: [PlacementReason]
     /// Who could be chosen, and where each stands in `workers`.
     package let candidates: [Candidate]
     package let positions: [Int]
     /// Position in `workers`.
     package let chosen: Int
+
+    package var strategy: StrategyName { view.strategy }
+    package var model: String { view.models[modelPosition].name }
+    package var workers: [WorkerID] { view.models[modelPosition].placements.map { view.workers[$0.position].id } }
 }
 
 package final class DecisionLog: Sendable {

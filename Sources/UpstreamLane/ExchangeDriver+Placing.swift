@@ -215,14 +215,12 @@ extension ExchangeDriver {
     /// For whoever asks later why it was this worker. Of a suspect's worker, which was chosen a while ago, the last look
     /// is told.
     private func noteDecision(_ position: Int, _ scanned: ScannedRequest, at now: Instant) {
-        let entry = view.models[modelPosition]
-        guard loop.reasons.count == entry.placements.count else { return }
+        guard loop.reasons.count == view.models[modelPosition].placements.count else { return }
         loop.decisions.note(
             PlacementDecision(
-                requestID: requestID, at: now, attempt: machine.attempts, strategy: view.strategy, model: entry.name,
-                query: query(scanned), workers: entry.placements.map { view.workers[$0.position].id },
-                reasons: loop.reasons, candidates: loop.candidates, positions: loop.candidatePositions,
-                chosen: position))
+                requestID: requestID, at: now, attempt: machine.attempts, view: view, modelPosition: modelPosition,
+                query: query(scanned), reasons: loop.reasons, candidates: loop.candidates,
+                positions: loop.candidatePositions, chosen: position))
     }
 
     /// Output a request is expected to make: what this model's answers have, at most its ceiling.

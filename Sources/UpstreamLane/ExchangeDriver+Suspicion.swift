@@ -58,14 +58,12 @@ extension ExchangeDriver {
     /// whoever waits for all others to leave must not hold a place in their line.
     func placeAlone(at now: Instant) {
         guard let scanned else { return }
-        if machine.attempts > 0 || !loop.shared.poison.hasNone {
-            // The same request may have been answered meanwhile, for another client.
-            if loop.shared.poison.judge(fingerprint(), at: now) == .unknown {
-                isSuspect = false
-                endReservation()
-                leaveQueue(at: now)
-                return place(at: now)
-            }
+        if loop.shared.poison.judge(fingerprint(), at: now) == .unknown {
+            // The same request was answered meanwhile, for another client.
+            isSuspect = false
+            endReservation()
+            leaveQueue(at: now)
+            return place(at: now)
         }
         if reservation == nil {
             switch findCandidate(scanned, alone: true, at: now) {
