@@ -314,6 +314,8 @@ package final class ProbeService: Service {
 
     /// The same failure is news once, until a probe goes well again.
     private func tellFailure(of worker: Worker, _ why: String) {
+        // Broken off because the replica stops: that says nothing of the worker.
+        guard !Task.isCancelled else { return }
         guard schedule.withLock({ $0.toldFailures.updateValue(why, forKey: worker.id) }) != why else { return }
         logger.notice("a probe failed", metadata: ["worker": "\(worker.id.rawValue)", "why": "\(why)"])
     }

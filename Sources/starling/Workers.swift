@@ -95,6 +95,8 @@ struct ReplicaOptions: ParsableArguments {
     @Option(
         name: .long, help: "The replica, as http://10.0.0.1:8000; without it, the one of the settings on this machine.")
     var url: String?
+    private static let keyFileBytesMax = 4_096
+
     @Option(name: .long, help: "A file with an admin key; without it, the bootstrap key of the settings.")
     var keyFile: String?
 
@@ -137,7 +139,10 @@ struct ReplicaOptions: ParsableArguments {
     }
 
     private func key(in path: String) throws -> String {
-        guard let data = FileManager.default.contents(atPath: path) else {
+        // A pipe, as the shell makes of <(…), is as good as a file.
+        guard let file = FileHandle(forReadingAtPath: path),
+            let data = try? file.read(upToCount: Self.keyFileBytesMax)
+        else {
             settings.complain(["--key-file \(path) cannot be read"])
             throw ExitCode(66)
         }

@@ -96,6 +96,13 @@ def test_a_request_that_ends_workers_is_refused_until_an_operator_forgives_it(st
     assert replica.post(CHAT, body("poison"))[0] == 200
 
 
+def test_the_key_may_come_through_a_pipe(pair):
+    asked = subprocess.run(
+        ["bash", "-c", '"$0" workers list --config "$1" --url "$2" --key-file <(printf "%s\\n" "$3")', starling_binary(), pair.config,
+         pair.url, pair.key], capture_output=True, text=True, timeout=20, env=quiet_environment())
+    assert asked.returncode == 0 and "healthy" in asked.stdout, asked.stderr
+
+
 def test_who_may_not_ask_is_told(pair, tmp_path):
     key = tmp_path / "key"
     key.write_text("sk-nobody\n")
