@@ -177,31 +177,37 @@ package final class ProbeService: Service {
 
     // MARK: A round of questions
 
+    /// A round is counted when it is over: whoever sees it counted may rely on what it told, and on the next being due.
     private func probe(_ worker: Worker, _ client: ProbeClient) async {
-        defer { asked(worker.id) }
+        let result = await round(of: worker, client)
+        asked(worker.id)
+        counts.note(worker.index, result)
+    }
+
+    private func round(of worker: Worker, _ client: ProbeClient) async -> ProbeCounts.Result {
         let dialect = Self.dialect(of: worker)
         let tls = tls.value[worker.id.rawValue]
         var verdict = WorkerHealth.Input.probeAlive
         for request in dialect.probes() {
             switch await client.get(request.path, of: worker, tls: tls, within: Self.probeSeconds) {
             case .refused:
-                counts.note(worker.index, .refused)
-                return tell(worker, .connectRefused)
+                tell(worker, .connectRefused)
+                return .refused
             case .failed(let why):
                 tellFailure(of: worker, why)
-                counts.note(worker.index, .failed)
-                return tell(worker, .probeFailed)
+                tell(worker, .probeFailed)
+                return .failed
             case .reply(let status, let body):
                 let reading = dialect.read(ProbeReply(request: request, status: status, body: body))
                 switch reading.life {
                 case .alive: break
                 case .loading: verdict = .probeLoading
                 case .dead:
-                    counts.note(worker.index, .failed)
-                    return tell(worker, .deadVerdict)
+                    tell(worker, .deadVerdict)
+                    return .failed
                 case .failed:
-                    counts.note(worker.index, .failed)
-                    return tell(worker, .probeFailed)
+                    tell(worker, .probeFailed)
+                    return .failed
                 }
                 if let models = reading.models { onModels(models, worker.id) }
                 if let resident = reading.resident { schedule.withLock { $0.resident[worker.id] = resident } }
@@ -209,9 +215,10 @@ package final class ProbeService: Service {
             }
         }
         _ = schedule.withLock { $0.toldFailures.removeValue(forKey: worker.id) }
-        counts.note(worker.index, verdict == .probeLoading ? .loading : .alive)
         tell(worker, verdict)
-        if verdict == .probeAlive { doubt(worker) }
+        guard verdict == .probeAlive else { return .loading }
+        doubt(worker)
+        return .alive
     }
 
     /// It answers, which proves little: an engine that has made no token for long is to make one.

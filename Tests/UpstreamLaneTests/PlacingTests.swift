@@ -235,10 +235,11 @@ struct PlacingTests {
         plan.slots = 1
         try await LaneBench.run(plan) { run in
             try await run.on { bench in
-                let now = bench.context.now()
+                // It stays open for longer than any pause of a busy machine.
+                let later = bench.context.now() + .seconds(60)
                 for _ in 0..<10 {
                     bench.shared.board.recordBreaker(
-                        bench.index(1), model: bench.model, .failure, wasProbe: false, at: now)
+                        bench.index(1), model: bench.model, .failure, wasProbe: false, at: later)
                 }
                 #expect(bench.shared.board.breakerLevel(bench.index(1), model: bench.model) == 2)
                 for _ in 0..<3 { bench.ask() }

@@ -40,7 +40,7 @@ struct SilenceTests {
     func zombie(hasContent: Bool) async throws {
         try await Self.silent(after: hasContent ? Reply.content("a") : "") { run in
             try await run.on { bench in
-                bench.pass(.seconds(9))
+                bench.pass(.seconds(2))
                 #expect(!bench.shared.board.takeCanaryWish(bench.index(0)))
                 bench.pass(.seconds(16))
                 #expect(bench.shared.board.takeCanaryWish(bench.index(0)), "it is asked")
@@ -133,7 +133,7 @@ struct SilenceTests {
     func money() async throws {
         try await Self.silent(after: Reply.content("a"), Self.plan(.openAI)) { run in
             try await run.on { bench in
-                bench.pass(.seconds(59))
+                bench.pass(.seconds(45))
                 #expect(bench.clients[0].endings.isEmpty && !bench.shared.board.takeCanaryWish(bench.index(0)))
                 bench.pass(.seconds(61))
                 #expect(bench.attempts(.stalled) == 1)
