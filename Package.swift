@@ -18,7 +18,9 @@ let settings: [SwiftSetting] = [
 ]
 
 // Rooms with pages that say why something was done in one way and not in another.
-let roomsWithDecisions: Set<String> = ["Placement", "ExchangeFlow", "ReplicaCore", "UpstreamLane", "HTTPEdge"]
+let roomsWithDecisions: Set<String> = [
+    "Balancing", "Placement", "ExchangeFlow", "ReplicaCore", "UpstreamLane", "HTTPEdge",
+]
 
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(

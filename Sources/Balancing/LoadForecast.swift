@@ -6,6 +6,11 @@ package enum LoadForecast {
     static let secondsMin = 60.0
     package static let secondsMax = 900.0
 
+    /// What a load usually takes, for choosing and not for giving up; `seen`: what loads there took, the longest.
+    package static func usual(_ model: WorkerModel, seen: Double?) -> Double {
+        seen ?? max(1, model.weightBytes / bytesPerSecond)
+    }
+
     /// Of the largest of the models, since any of them may be the one.
     package static func seconds(of models: [WorkerModel]) -> Double {
         let bytes = models.map(\.weightBytes).max() ?? 0

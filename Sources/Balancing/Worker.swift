@@ -89,4 +89,12 @@ package struct Worker: Sendable, CustomStringConvertible {
     }
     /// Without the key, since a worker may end up in a log line.
     package var description: String { "\(id) (\(kind.rawValue) at \(host):\(port))" }
+
+    /// What models may fill: the share of its memory that a Mac lets the GPU have. Nil when its memory is not known.
+    package var modelBytesMax: Double? {
+        memoryGB.map { Double($0) * 1e9 * ($0 > Self.smallMemoryGB ? 0.75 : 0.67) }
+    }
+
+    /// Up to here a Mac keeps a third of its memory for itself, above it a quarter.
+    static let smallMemoryGB = 36
 }

@@ -55,14 +55,17 @@ package enum Gateway {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
         do {
             let lanes = try await Lanes(group: group, shared: shared)
+            let loadPolicy = Published(LanePolicy.loadPolicy(settings))
             let reloader = Reloader(
                 started: loaded, load: reload, routing: routing, configuration: configuration, desk: desk,
+                loadPolicy: loadPolicy,
                 workerTLS: workerTLS, levels: levels, logger: logger)
             let state = ReplicaState(
                 settings: settings, version: version, routing: routing, board: board, desk: desk,
                 tallies: lanes.tallies, decisions: lanes.decisions, poison: poison, reloader: reloader)
             let probes = ProbeService(
-                routing: routing.view, board: board, interval: .seconds(settings.loadBalancing.probeIntervalSeconds),
+                routing: routing.view, board: board, desk: desk,
+                interval: .seconds(settings.loadBalancing.probeIntervalSeconds), loadPolicy: loadPolicy,
                 tls: workerTLS.configurations, seed: UInt64.random(in: .min ... .max), now: LoopClock.now,
                 onModels: { routing.told($0, by: $1) },
                 onReady: { worker in

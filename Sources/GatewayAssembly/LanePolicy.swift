@@ -1,4 +1,5 @@
 /// From settings to what the lane obeys: clocks, attempts, bounds.
+import Balancing
 import ExchangeFlow
 import HTTPEdge
 import Settings
@@ -38,6 +39,13 @@ enum LanePolicy {
         policy.requestBodyBytesMax = server.maxBodyBytes
         // One body of the largest size must always find room.
         policy.bodyBudgetBytes = max(policy.bodyBudgetBytes, 2 * server.maxBodyBytes)
+        return policy
+    }
+
+    static func loadPolicy(_ settings: GatewaySettings) -> LoadPlanner.Policy {
+        var policy = LoadPlanner.Policy()
+        policy.swapPatience = .seconds(settings.loadBalancing.swapPatienceSeconds)
+        policy.residencyMin = .seconds(settings.loadBalancing.residencyMinSeconds)
         return policy
     }
 

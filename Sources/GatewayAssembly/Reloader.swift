@@ -1,6 +1,7 @@
 /// Reads the settings again, on SIGHUP and on `POST /admin/config/reload`, and applies what a running replica can take.
 ///
 /// One at a time: two reloads in parallel could leave workers of one file with limits of another.
+import Balancing
 import HTTPEdge
 import Logging
 import ReplicaCore
@@ -16,6 +17,7 @@ actor Reloader {
     private let routing: RoutingTable
     private let configuration: Published<LaneConfiguration>
     private let desk: AdmissionDesk
+    private let loadPolicy: Published<LoadPlanner.Policy>
     private let workerTLS: WorkerTLS
     private let levels: LogLevelSwitch
     private let logger: Logger
@@ -31,7 +33,7 @@ actor Reloader {
     init(
         started: LoadedSettings, load: @escaping @Sendable () throws(SettingsFailure) -> LoadedSettings,
         routing: RoutingTable, configuration: Published<LaneConfiguration>, desk: AdmissionDesk,
-        workerTLS: WorkerTLS, levels: LogLevelSwitch, logger: Logger
+        loadPolicy: Published<LoadPlanner.Policy>, workerTLS: WorkerTLS, levels: LogLevelSwitch, logger: Logger
     ) {
         self.started = started
         current = started
@@ -39,6 +41,7 @@ actor Reloader {
         self.routing = routing
         self.configuration = configuration
         self.desk = desk
+        self.loadPolicy = loadPolicy
         self.workerTLS = workerTLS
         self.levels = levels
         self.logger = logger
@@ -60,6 +63,7 @@ actor Reloader {
         } catch {
             return reject([error.description])
         }
+        loadPolicy.publish(LanePolicy.loadPolicy(next.settings))
         desk.setBound(next.settings.loadBalancing.queuePerModelMax)
         levels.level = next.settings.observability.logLevel.level
         // What needs a restart is compared with the start, so it is told at every reload until it happened.

@@ -186,6 +186,7 @@ final class ReplicaState: GatewayFacts {
         let measured = board.rates(worker.index, model: model.index)
         json.openObject()
         json.field("model", model.name)
+        json.field("state", board.modelState(worker.index, model.index, at: LoopClock.now()).word)
         json.field(
             "prefill_tokens_per_second",
             measured?.prefillRate(prior: placement.prefillRate) ?? placement.prefillRate)

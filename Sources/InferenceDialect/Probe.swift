@@ -5,6 +5,9 @@ package struct ProbeRequest: Equatable, Sendable {
     package let path: String
     package let subject: Subject
 
+    /// Whether the answer may tell which models are in memory. Lists do for some kinds.
+    package var tellsResidents: Bool { subject == .residents || subject == .models }
+
     package init(path: String, subject: Subject) {
         self.path = path
         self.subject = subject
@@ -42,12 +45,18 @@ package struct ProbeReading: Equatable, Sendable {
     package var life: Life
     /// Names under which it lists models; nil when this answer has no list.
     package var models: [String]?
+    package enum Residents: Equatable, Sendable {
+        /// All it has: its models do not come and go.
+        case all
+        case only([String])
+    }
+
     /// Those of its models that are in memory; nil when this answer does not tell.
-    package var resident: [String]?
+    package var resident: Residents?
     /// Exchanges it says to run at a time; nil when this answer does not tell.
     package var slots: Int?
 
-    package init(life: Life, models: [String]? = nil, resident: [String]? = nil, slots: Int? = nil) {
+    package init(life: Life, models: [String]? = nil, resident: Residents? = nil, slots: Int? = nil) {
         self.life = life
         self.models = models
         self.resident = resident
@@ -86,7 +95,7 @@ extension ProbeReading {
                 if isLoaded { resident.append(name) }
             }
             reading.models = models
-            if form.loaded != nil { reading.resident = resident }
+            if form.loaded != nil { reading.resident = .only(resident) }
         }
         return reading
     }
@@ -156,7 +165,7 @@ extension ProbeReading {
     }
 
     /// A name with an escape would have to be decoded to be sent back; nobody has one.
-    private static func name(_ bytes: Slice<UnsafeRawBufferPointer>) -> String? {
+    static func name(_ bytes: Slice<UnsafeRawBufferPointer>) -> String? {
         guard (1...nameBytesMax).contains(bytes.count), !bytes.contains(UInt8(ascii: "\\")) else { return nil }
         return String(decoding: bytes, as: UTF8.self)
     }

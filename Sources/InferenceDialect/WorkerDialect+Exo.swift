@@ -12,10 +12,12 @@ extension WorkerDialect {
             ProbeRequest(path: "/node_id", subject: .health),
             // The plain list is its whole catalogue.
             ProbeRequest(path: "/v1/models?status=downloaded", subject: .models),
+            ProbeRequest(path: "/state", subject: .residents),
         ],
         reading: { reply in
             switch reply.request.subject {
             case .models: (200..<300).contains(reply.status) ? .list(reply) : ProbeReading(life: .alive)
+            case .residents: .instances(reply)
             default: ProbeReading(life: (200..<300).contains(reply.status) ? .alive : .failed)
             }
         },
@@ -38,5 +40,6 @@ extension WorkerDialect {
             // A redirect leads away from the worker that was chosen; nothing here follows one.
             default: .fault
             }
-        })
+        },
+        orders: LoadOrders(load: { .naming($0, as: "model_id", at: "/place_instance") }))
 }

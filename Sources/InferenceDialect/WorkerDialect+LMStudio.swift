@@ -25,5 +25,10 @@ extension WorkerDialect {
             // A redirect leads away from the worker that was chosen; nothing here follows one.
             default: return .fault
             }
-        })
+        },
+        orders: LoadOrders(
+            // Since 0.4; what it loads by order it does not let go by itself. An older one answers 404 and loads what it is
+            // asked for.
+            load: { .naming($0, as: "model", at: "/api/v1/models/load") },
+            unload: { .naming($0, as: "instance_id", at: "/api/v1/models/unload") }))
 }

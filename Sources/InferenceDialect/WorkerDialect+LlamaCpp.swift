@@ -22,7 +22,7 @@ extension WorkerDialect {
                 case 503: ProbeReading(life: .loading)
                 default: ProbeReading(life: .failed)
                 }
-            case .models: reply.status == 503 ? ProbeReading(life: .loading) : .list(reply)
+            case .models: reply.status == 503 ? ProbeReading(life: .loading) : .routerList(reply)
             // It may be off, or want another key; the two before it have proved the life.
             case .properties, .residents: .properties(reply)
             }
@@ -43,5 +43,9 @@ extension WorkerDialect {
             // A redirect leads away from the worker that was chosen; nothing here follows one.
             default: return .fault
             }
-        })
+        },
+        orders: LoadOrders(
+            // Only a router is ever asked: one that serves a single model has it in memory.
+            load: { .naming($0, as: "model", at: "/models/load") },
+            unload: { .naming($0, as: "model", at: "/models/unload") }))
 }

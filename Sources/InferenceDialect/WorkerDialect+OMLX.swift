@@ -31,5 +31,7 @@ extension WorkerDialect {
             // A redirect leads away from the worker that was chosen; nothing here follows one.
             default: return .fault
             }
-        })
+        },
+        orders: LoadOrders(
+            load: { .inPath("/v1/models/", $0, "/load") }, unload: { .inPath("/v1/models/", $0, "/unload") }))
 }

@@ -18,7 +18,7 @@ extension WorkerDialect {
             case .residents:
                 // The list of what is in memory; it is no list of what there is.
                 let list = ProbeReading.list(reply, form)
-                return ProbeReading(life: .alive, resident: list.models)
+                return ProbeReading(life: .alive, resident: list.models.map { .only($0) })
             default: return .list(reply, form)
             }
         },
@@ -38,5 +38,9 @@ extension WorkerDialect {
             // A redirect leads away from the worker that was chosen; nothing here follows one.
             default: .fault
             }
-        })
+        },
+        orders: LoadOrders(
+            // A request without a prompt only loads, and one that says to keep the model for no time lets it go.
+            load: { .naming($0, as: "model", at: "/api/generate", more: #","stream":false"#) },
+            unload: { .naming($0, as: "model", at: "/api/generate", more: #","stream":false,"keep_alive":0"#) }))
 }

@@ -15,8 +15,9 @@ extension WorkerDialect {
             guard reply.request.subject == .health else { return .list(reply) }
             switch reply.status {
             case 200..<300:
-                // A lazily loading server listens before its model is there.
-                return ProbeReading(life: reply.says(#""model_loaded":false"#) ? .loading : .alive)
+                // A lazily loading server listens before its model is there, and waits to be asked.
+                let isLoaded = !reply.says(#""model_loaded":false"#)
+                return ProbeReading(life: .alive, resident: isLoaded ? .all : .only([]))
             case 503: return ProbeReading(life: .loading)
             default: return ProbeReading(life: .failed)
             }

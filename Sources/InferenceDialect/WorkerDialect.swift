@@ -8,6 +8,8 @@ package struct WorkerDialect: Sendable {
     let reading: @Sendable (ProbeReply) -> ProbeReading
     let fitting: @Sendable (RequestNeeds, InferenceRoute) -> Fit
     let judging: @Sendable (AnswerStart) -> Verdict
+    /// How a model is brought into memory and sent away; a kind without orders loads what it is asked for.
+    package var orders: LoadOrders?
 
     package static let all: [WorkerDialect] = [openAI, mlxLM, llamaCpp, vllmMLX, exo, ollama, lmStudio, oMLX]
 

@@ -13,6 +13,8 @@ package struct WorkerTraits: Equatable, Sendable {
     package var commentsAreProgress: Bool
     /// What a request for one token, which alone proves an engine's life, would cost there.
     package var canary: CanaryCost
+    /// Whether it has one model in memory at a time: the one that was asked for last.
+    package var keepsOneModel = false
     /// Whether it serves only clients that call it by a local name: `Host` is then `localhost` unless the operator says.
     package var wantsLocalHost = false
     /// Whether a token id past the model's vocabulary ends the process: `logit_bias` then needs a known vocabulary.

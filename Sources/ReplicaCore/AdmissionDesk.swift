@@ -11,8 +11,25 @@ import Synchronization
 package final class AdmissionDesk: Sendable {
     package typealias Wake = @Sendable () -> Void
 
+    /// Whom an exchange waits for although it has not got the model.
+    package struct Loading: Sendable {
+        /// When it began to wait.
+        package var since: Instant
+        /// Seconds that it is expected to wait for workers that have the model; infinite if none of those can serve it.
+        package var expectedWait: Double
+        package var workers: [WorkerIndex]
+
+        package init(since: Instant, expectedWait: Double, workers: [WorkerIndex]) {
+            self.since = since
+            self.expectedWait = expectedWait
+            self.workers = workers
+        }
+    }
+
     private struct Line: Sendable {
         var queue: AdmissionQueue
+        /// Of those who wait, the ones whose model could be loaded for them.
+        var loadings: [TicketID: Loading] = [:]
         /// Woken, found the slot gone, back again: served before the others, in their order.
         var returned: [TicketID] = []
         var wakes: [TicketID: Wake] = [:]
@@ -41,7 +58,8 @@ package final class AdmissionDesk: Sendable {
     /// A ticket, or nil when the line is full. `wake` may be called on any thread, once, when it is the ticket's turn;
     /// then the ticket is used up. `isReturning`: it was its turn already, and somebody was quicker.
     package func enqueue(
-        model: ModelIndex, tenant: UInt64, deadline: Instant, isReturning: Bool = false, wake: @escaping Wake
+        model: ModelIndex, tenant: UInt64, deadline: Instant, isReturning: Bool = false, loading: Loading? = nil,
+        wake: @escaping Wake
     ) -> TicketID? {
         let ticket: TicketID? = state.withLock { state in
             let ticket = TicketID(rawValue: state.nextTicket)
@@ -58,6 +76,7 @@ package final class AdmissionDesk: Sendable {
             }
             state.nextTicket += 1
             line.wakes[ticket] = wake
+            if let loading { line.loadings[ticket] = loading }
             return ticket
         }
         if ticket != nil { total.add(1, ordering: .sequentiallyConsistent) }
@@ -69,6 +88,7 @@ package final class AdmissionDesk: Sendable {
             guard var line = state.lines.removeValue(forKey: model) else { return false }
             defer { state.lines[model] = line }
             guard line.wakes.removeValue(forKey: ticket) != nil else { return false }
+            line.loadings[ticket] = nil
             if !line.queue.cancel(ticket) { line.returned.removeAll { $0 == ticket } }
             return true
         }
@@ -82,11 +102,41 @@ package final class AdmissionDesk: Sendable {
             defer { state.lines[model] = line }
             let next = line.returned.isEmpty ? line.queue.popNext() : line.returned.removeFirst()
             guard let next else { return nil }
+            line.loadings[next] = nil
             return line.wakes.removeValue(forKey: next)
         }
         guard let wake else { return }
         total.subtract(1, ordering: .sequentiallyConsistent)
         wake()
+    }
+
+    /// Models came or went since the ticket was taken.
+    package func update(_ model: ModelIndex, _ ticket: TicketID, _ loading: Loading?) {
+        state.withLock { state in
+            guard state.lines[model]?.wakes[ticket] != nil else { return }
+            state.lines[model]?.loadings[ticket] = loading
+        }
+    }
+
+    /// What those who wait would have loaded, and how many wait for each model at all.
+    package func wants() -> (wants: [LoadPlanner.Want], waiting: [ModelIndex: Int]) {
+        guard waitingTotal > 0 else { return ([], [:]) }
+        return state.withLock { state in
+            var wants: [LoadPlanner.Want] = []
+            var waiting: [ModelIndex: Int] = [:]
+            for (model, line) in state.lines where !line.wakes.isEmpty {
+                waiting[model] = line.wakes.count
+                guard let first = line.loadings.first?.value else { continue }
+                var want = LoadPlanner.Want(model: model, since: first.since, expectedWait: 0, workers: [])
+                for loading in line.loadings.values {
+                    want.since = min(want.since, loading.since)
+                    want.expectedWait = max(want.expectedWait, loading.expectedWait)
+                    want.workers.formUnion(loading.workers)
+                }
+                wants.append(want)
+            }
+            return (wants, waiting)
+        }
     }
 
     package func waiting(_ model: ModelIndex) -> Int { state.withLock { $0.lines[model]?.wakes.count ?? 0 } }

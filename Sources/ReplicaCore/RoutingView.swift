@@ -90,6 +90,14 @@ package struct RoutingView: Sendable {
         return nil
     }
 
+    /// The models of a worker, as they stand in this view.
+    package func models(of worker: WorkerIndex) -> [(index: ModelIndex, model: WorkerModel)] {
+        guard let worker = workers.first(where: { $0.index == worker }) else { return [] }
+        return worker.models.compactMap { model in
+            models.first { $0.name == model.name }.map { ($0.index, model) }
+        }
+    }
+
     /// Position in `models` of a name or alias; nil for what nobody serves.
     package func resolve(_ name: String) -> Int? { positions[name] }
 }

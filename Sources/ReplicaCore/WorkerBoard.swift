@@ -139,6 +139,7 @@ package final class WorkerBoard: Sendable {
         for case .changed(from: .down(let why), to: let next) in effects where why != .drained {
             if case .down = next { continue }
             cell.incarnation.add(1, ordering: .relaxed)
+            emptied(worker)
         }
         switch input {
         case .canaryClean: cell.canaryClean.store(now.nanoseconds, ordering: .releasing)
@@ -243,7 +244,7 @@ package final class WorkerBoard: Sendable {
 
     // MARK: Cells
 
-    private subscript(worker: WorkerIndex) -> Cell { cells[worker.rawValue] }
+    subscript(worker: WorkerIndex) -> Cell { cells[worker.rawValue] }
 
     private static func tryRaise(_ counter: borrowing Atomic<Int>, _ cap: Int) -> Bool {
         var seen = counter.load(ordering: .relaxed)
@@ -263,7 +264,7 @@ package final class WorkerBoard: Sendable {
 }
 
 /// One worker's numbers. An object of its own, so that two workers do not share a cache line.
-private final class Cell: Sendable {
+final class Cell: Sendable {
     struct Breakers: Sendable {
         var byModel: [ModelIndex: CircuitBreaker] = [:]
         var random: SeededGenerator
@@ -290,6 +291,9 @@ private final class Cell: Sendable {
     let openBreakers = Atomic<Int>(0)
     let troubledBreakers = Atomic<Int>(0)
     let health = Mutex(WorkerHealth())
+    /// Whether models come and go there; until then nobody looks further.
+    let isSelective = Atomic<Bool>(false)
+    let models = Mutex(ModelsInMemory())
     private let breakers: Mutex<Breakers>
 
     init(seed: UInt64) { breakers = Mutex(Breakers(random: SeededGenerator(seed: seed))) }

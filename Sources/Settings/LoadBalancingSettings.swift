@@ -20,6 +20,10 @@ package struct LoadBalancingSettings: Equatable, Sendable {
     package let stallSeconds: Double
     package let totalSeconds: Double
     package let probeIntervalSeconds: Double
+    /// How long the first in line waits for a model while its worker serves another.
+    package let swapPatienceSeconds: Double
+    /// How long a model stays that was loaded for somebody.
+    package let residencyMinSeconds: Double
 
     init(_ section: SectionReader) {
         var section = section
@@ -37,6 +41,8 @@ package struct LoadBalancingSettings: Equatable, Sendable {
         stallSeconds = section.number("stall_seconds", default: 300, in: 0.1...3600)
         totalSeconds = section.number("total_seconds", default: 3600, in: 1...86400)
         probeIntervalSeconds = section.number("probe_interval_seconds", default: 2, in: 0.1...300)
+        swapPatienceSeconds = section.number("swap_patience_seconds", default: 30, in: 0...3600)
+        residencyMinSeconds = section.number("residency_min_seconds", default: 120, in: 0...86400)
         section.finish()
         // A clock that can only ring after the whole exchange was ended by another one is a mistake, not a choice.
         let inner = [

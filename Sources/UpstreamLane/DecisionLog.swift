@@ -8,7 +8,8 @@ import Synchronization
 
 /// What a worker of the model was, when a request was placed.
 package enum PlacementReason: UInt8, Sendable {
-    case candidate, unfit, ignores, tried, loading, draining, down, breakerOpen, full, reserved, worseState
+    case candidate, unfit, ignores, tried, loading, draining, down, breakerOpen, full, reserved, worseState, notResident
+    case loadFailed
 
     /// Half a sentence.
     package var text: String {
@@ -24,6 +25,8 @@ package enum PlacementReason: UInt8, Sendable {
         case .full: "it has no free slot"
         case .reserved: "it is kept for a request that has to be alone"
         case .worseState: "others are in better health"
+        case .notResident: "the model is not in its memory"
+        case .loadFailed: "it could not load the model a moment ago"
         }
     }
 }

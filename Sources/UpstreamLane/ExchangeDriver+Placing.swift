@@ -41,17 +41,21 @@ extension ExchangeDriver {
                     taken.append(position)
                     continue
                 }
-                let admission = loop.shared.board.breakerAllows(
-                    worker.index, model: view.models[modelPosition].index, at: now)
+                let model = view.models[modelPosition].index
+                let use = loop.shared.board.beginUse(worker.index, model, at: now)
+                let admission =
+                    use == .refused ? .refused : loop.shared.board.breakerAllows(worker.index, model: model, at: now)
                 guard admission != .refused else {
-                    // Another loop took the permit. The slot was held for this look only, so nobody is woken for it.
+                    // Another loop took the permit, or the model is to make room for another. The slot was held for this
+                    // look only, so nobody is woken for it.
+                    loop.shared.board.endUse(worker.index, model, use, at: now)
                     if plainAnswer == .orphaned { loop.shared.board.releaseOrphanPlace(worker.index) }
                     loop.shared.board.lowerUnproven(worker.index)
                     loop.shared.board.releaseSlot(worker.index)
-                    shut.append(position)
+                    if use == .refused { taken.append(position) } else { shut.append(position) }
                     continue
                 }
-                return start(position, worker, ignored, plainAnswer, isBreakerProbe: admission == .probe, at: now)
+                return start(position, worker, ignored, plainAnswer, use, isBreakerProbe: admission == .probe, at: now)
             case .full: return enterQueue(at: now)
             case .none(let reason): return concludeWithoutCandidate(reason)
             }
@@ -60,7 +64,7 @@ extension ExchangeDriver {
 
     enum Search {
         case found(Int, ignored: [String])
-        /// Some worker could serve it, none has a free slot; with `isLoading` some will once it has loaded its model.
+        /// Some worker could serve it, none has a free slot; with `isLoading` some will once it has loaded the model.
         case full(isLoading: Bool)
         case none(NoCandidate)
     }
@@ -75,7 +79,8 @@ extension ExchangeDriver {
     /// The best class of candidates with a free slot, then the strategy's choice among those. Classes, best first:
     /// healthy, degraded, down (only when most of the model's workers look down, since one broken view must not empty the
     /// pool). A worker that loads is waited for: a client that is sent there and leaves would abort the load, or a clock
-    /// would. A kind that ignores a parameter is asked only where no usable worker obeys it.
+    /// would. One that has not got the model is waited for too, as long as its load is worth it: that is decided elsewhere,
+    /// for all who wait. A kind that ignores a parameter is asked only where no usable worker obeys it.
     ///
     /// `alone`: a worker is looked for whose slots will be waited for.
     func findCandidate(
@@ -103,6 +108,8 @@ extension ExchangeDriver {
         loop.reasons.removeAll(keepingCapacity: true)
         loop.candidates.removeAll(keepingCapacity: true)
         loop.candidatePositions.removeAll(keepingCapacity: true)
+        loop.cold.workers.removeAll(keepingCapacity: true)
+        loop.cold.slots = 0
         var bestRank = Int.max
         var bestIgnored: [String] = []
         var isFull = false
@@ -151,6 +158,20 @@ extension ExchangeDriver {
                 }
                 rank += 2
             }
+            switch board.modelState(worker.index, model.index, at: now) {
+            case .resident: break
+            case .loading:
+                isLoading = true
+                loop.reasons.append(.loading)
+                continue
+            case .available, .evicting:
+                loop.cold.workers.append(worker.index)
+                loop.reasons.append(.notResident)
+                continue
+            case .failed:
+                loop.reasons.append(.loadFailed)
+                continue
+            }
             // A breaker that is open is no reason to wait: it may stay open for longer than any queue.
             if shut.contains(position) || board.breakerRefuses(worker.index, model: model.index, at: now) {
                 loop.reasons.append(.breakerOpen)
@@ -163,6 +184,7 @@ extension ExchangeDriver {
             let isKept = board.isReserved(worker.index)
             if isKept || (!hasRoom && !alone) || taken.contains(position) {
                 isFull = true
+                loop.cold.slots += worker.slots
                 loop.reasons.append(isKept ? .reserved : .full)
                 continue
             }
@@ -187,8 +209,11 @@ extension ExchangeDriver {
             candidate.joinsBatch = scanned.needs.isDisjoint(with: dialect.traits.drainsBatch)
             loop.candidates.append(candidate)
         }
+        loop.cold.isLoading = isLoading
         if loop.candidates.isEmpty {
-            if isFull || isLoading { return .full(isLoading: isLoading) }
+            if isFull || isLoading || !loop.cold.workers.isEmpty {
+                return .full(isLoading: isLoading || (!isFull && !loop.cold.workers.isEmpty))
+            }
             if !hasFit {
                 return .none(
                     .unsuitable(
@@ -237,8 +262,8 @@ extension ExchangeDriver {
     }
 
     func start(
-        _ position: Int, _ worker: Worker, _ ignored: [String], _ plainAnswer: PlainAnswerForm, isBreakerProbe: Bool,
-        at now: Instant
+        _ position: Int, _ worker: Worker, _ ignored: [String], _ plainAnswer: PlainAnswerForm,
+        _ use: WorkerBoard.ModelUse, isBreakerProbe: Bool, at now: Instant
     ) {
         guard let scanned else { return }
         leaveQueue(at: now)
@@ -253,7 +278,8 @@ extension ExchangeDriver {
         let entry = view.models[modelPosition]
         placement = PlacedWorker(
             position: position, worker: worker, dialect: loop.dialect(of: worker.kind),
-            upstreamName: entry.placements[position].upstreamName, isBreakerProbe: isBreakerProbe,
+            upstreamName: entry.placements[position].upstreamName, model: entry.index, use: use,
+            isBreakerProbe: isBreakerProbe,
             plainAnswer: plainAnswer, believedCached: known, promptTokens: prompt, outputTokens: output,
             promptTokensAhead: ahead, batch: loop.shared.board.running(worker.index), since: now)
         let takesOne = loop.dialect(of: worker.kind).traits.takesOnePromptAtATime
@@ -303,7 +329,8 @@ extension ExchangeDriver {
             // Who was woken in vain keeps the first place, unless it is choosier than those behind it.
             ticket = loop.shared.desk.enqueue(
                 model: model, tenant: tenant.map { StableHash64.hash($0.tenant.rawValue) } ?? 0,
-                deadline: now + machine.policy.queue, isReturning: wasWoken && triedPositions.isEmpty
+                deadline: now + machine.policy.queue, isReturning: wasWoken && triedPositions.isEmpty,
+                loading: loading(at: now)
             ) {
                 eventLoop.execute { handle.value.wake(identity, model) }
             }
@@ -320,6 +347,19 @@ extension ExchangeDriver {
         wakeNextIfFree(at: now)
     }
 
+    /// What the last look found of workers that could serve this exchange if they had the model.
+    private func loading(at now: Instant) -> AdmissionDesk.Loading? {
+        guard !loop.cold.workers.isEmpty else { return nil }
+        let since = queuedSince == .never ? now : queuedSince
+        let ahead = loop.shared.desk.waiting(view.models[modelPosition].index)
+        let wait =
+            loop.cold.slots > 0
+            ? loop.holdSeconds * Double(ahead + 1) / Double(loop.cold.slots)
+            // One that comes with the model is waited for as long as a load elsewhere would take.
+            : loop.cold.isLoading ? now.seconds(since: since) : .infinity
+        return AdmissionDesk.Loading(since: since, expectedWait: wait, workers: loop.cold.workers)
+    }
+
     /// If a slot is free while somebody waits, the first in line is told. (Not us: that would be jumping the queue.)
     private func wakeNextIfFree(at now: Instant) {
         guard let scanned, case .found = findCandidate(scanned, taken: [], shut: [], at: now) else { return }
@@ -334,7 +374,13 @@ extension ExchangeDriver {
         case .found:
             machine.queued(at: now)
             loop.shared.desk.wakeNext(view.models[modelPosition].index)
-        case .full: machine.queued(at: now)
+        case .full(let isLoading):
+            // The queue's clock is for slots: it begins anew when the model is there.
+            if isLoading { machine.stayQueued(at: now) } else { machine.queued(at: now) }
+            // Since it came models may have gone, or come.
+            if let ticket {
+                loop.shared.desk.update(view.models[modelPosition].index, ticket, loading(at: now))
+            }
         case .none(let reason): concludeWithoutCandidate(reason)
         }
     }

@@ -104,15 +104,17 @@ extension ExchangeDriver {
             board.releaseSlot(worker.index)
             return false
         }
-        let admission = board.breakerAllows(worker.index, model: model.index, at: now)
+        let use = board.beginUse(worker.index, model.index, at: now)
+        let admission = use == .refused ? .refused : board.breakerAllows(worker.index, model: model.index, at: now)
         guard admission != .refused else {
+            board.endUse(worker.index, model.index, use, at: now)
             if plainAnswer == .orphaned { board.releaseOrphanPlace(worker.index) }
             board.releaseSlot(worker.index)
             endReservation()
             return false
         }
         board.raiseUnproven(worker.index)
-        start(position, worker, ignoredParameters, plainAnswer, isBreakerProbe: admission == .probe, at: now)
+        start(position, worker, ignoredParameters, plainAnswer, use, isBreakerProbe: admission == .probe, at: now)
         return true
     }
 

@@ -105,6 +105,9 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
         let worker: Worker
         let dialect: WorkerDialect
         let upstreamName: String
+        let model: ModelIndex
+        /// What keeps the model in the worker's memory.
+        let use: WorkerBoard.ModelUse
         let isBreakerProbe: Bool
         /// No token came yet.
         var isUnproven = true

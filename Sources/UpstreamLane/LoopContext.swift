@@ -36,6 +36,9 @@ package final class LoopContext: LaneExchangeFactory {
     // Buffers, reused.
     var candidates: [Candidate] = []
     var candidatePositions: [Int] = []
+    /// Workers without the model that could serve the request, slots of those that have it and are full, and whether one
+    /// is about to have it.
+    var cold: (workers: [WorkerIndex], slots: Int, isLoading: Bool) = ([], 0, false)
     /// What the last search made of each of the model's workers.
     var reasons: [PlacementReason] = []
     var frames: [EventStreamCutter.Frame] = []
@@ -210,6 +213,7 @@ package final class LoopContext: LaneExchangeFactory {
     func freeSlot(of placed: ExchangeDriver.PlacedWorker, in view: RoutingView, at now: Instant) {
         let index = placed.worker.index
         if placed.plainAnswer == .orphaned { shared.board.releaseOrphanPlace(index) }
+        shared.board.endUse(index, placed.model, placed.use, at: now)
         shared.board.releaseSlot(index)
         shared.board.tellIfDrained(index, at: now)
         wakeWaiters(for: placed.worker, in: view)

@@ -7,6 +7,8 @@ package final class ProbeCounts: Sendable {
         case alive, loading, failed, refused
         case canaryClean = "canary_clean"
         case canaryFailed = "canary_failed"
+        case loaded
+        case loadFailed = "load_failed"
     }
 
     private let counts = Mutex<[WorkerIndex: [Result: Int]]>([:])

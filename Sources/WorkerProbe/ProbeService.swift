@@ -37,8 +37,8 @@ package final class ProbeService: Service {
         var busy: Set<WorkerID> = []
         var canaries: Set<WorkerID> = []
         var known: [WorkerID: WorkerCondition] = [:]
-        /// Models in memory, of workers that tell.
-        var resident: [WorkerID: [String]] = [:]
+        /// Models that workers list, whether in memory or not.
+        var inventory: [WorkerID: Set<String>] = [:]
         /// What the log has told already: the slots a worker says to have, why its last probe failed.
         var toldSlots: [WorkerID: Int] = [:]
         var toldFailures: [WorkerID: String] = [:]
@@ -47,24 +47,29 @@ package final class ProbeService: Service {
         var random: SeededGenerator
     }
 
-    private let routing: Published<RoutingView>
-    private let board: WorkerBoard
+    let routing: Published<RoutingView>
+    let board: WorkerBoard
+    let desk: AdmissionDesk
     private let interval: Duration
-    private let tls: Published<[String: TLSConfiguration]>
-    private let now: @Sendable () -> Instant
+    let tls: Published<[String: TLSConfiguration]>
+    let now: @Sendable () -> Instant
     private let onModels: Told
-    private let onReady: Ready
-    private let logger: Logger
+    let onReady: Ready
+    let logger: Logger
+    let loads: LoadDesk
     private let schedule: Mutex<Schedule>
     package let counts = ProbeCounts()
 
     package init(
-        routing: Published<RoutingView>, board: WorkerBoard, interval: Duration,
+        routing: Published<RoutingView>, board: WorkerBoard, desk: AdmissionDesk, interval: Duration,
+        loadPolicy: Published<LoadPlanner.Policy>,
         tls: Published<[String: TLSConfiguration]>, seed: UInt64, now: @escaping @Sendable () -> Instant,
         onModels: @escaping Told, onReady: @escaping Ready, logger: Logger
     ) {
         self.routing = routing
         self.board = board
+        self.desk = desk
+        loads = LoadDesk(policy: loadPolicy)
         self.interval = interval
         self.tls = tls
         self.now = now
@@ -101,6 +106,9 @@ package final class ProbeService: Service {
                 for worker in wantedCanaries() {
                     tasks.addTask { await self.canary(worker, client) }
                 }
+                for load in dueLoads() {
+                    tasks.addTask { await self.load(load, client) }
+                }
                 tellChanges()
                 do { try await Task.sleep(for: Self.tick) } catch { break }
             }
@@ -116,7 +124,7 @@ package final class ProbeService: Service {
         return schedule.withLock { schedule in
             let ids = Set(workers.map(\.id))
             schedule.due = schedule.due.filter { ids.contains($0.key) }
-            schedule.resident = schedule.resident.filter { ids.contains($0.key) }
+            schedule.inventory = schedule.inventory.filter { ids.contains($0.key) }
             schedule.toldSlots = schedule.toldSlots.filter { ids.contains($0.key) }
             schedule.toldFailures = schedule.toldFailures.filter { ids.contains($0.key) }
             schedule.loads = schedule.loads.filter { ids.contains($0.key) }
@@ -133,7 +141,8 @@ package final class ProbeService: Service {
     /// Workers that the lane or a probe has doubts about and that have no canary under way.
     private func wantedCanaries() -> [Worker] {
         routing.value.workers.filter { worker in
-            guard board.takeCanaryWish(worker.index) else { return false }
+            // A load proves as much, and a canary beside it might undo it.
+            guard !loads.isLoading(worker.index), board.takeCanaryWish(worker.index) else { return false }
             if case .word = proof(of: worker) {
                 tell(worker, .canaryClean)
                 return false
@@ -144,8 +153,8 @@ package final class ProbeService: Service {
 
     /// What may be asked of a worker to prove its engine.
     private enum Proof {
-        /// A token of this model, by the worker's own name.
-        case token(String)
+        /// A token of this model.
+        case token((index: ModelIndex, model: WorkerModel))
         /// Nothing: its word is taken.
         case word
         /// Nothing yet: nobody knows its models.
@@ -156,14 +165,22 @@ package final class ProbeService: Service {
         switch Self.dialect(of: worker).traits.canary {
         // Whoever runs a plain OpenAI server may pay by the token.
         case .money: return .word
-        case .token: return worker.models.first.map { .token($0.upstreamName) } ?? .later
-        case .loadUnlessResident:
-            let resident = schedule.withLock { $0.resident[worker.id] } ?? []
-            return worker.models.first { resident.contains($0.upstreamName) }.map { .token($0.upstreamName) } ?? .word
+        case .token, .loadUnlessResident: break
         }
+        let models = routing.value.models(of: worker.index)
+        let now = now()
+        if let resident = models.first(where: { board.modelState(worker.index, $0.index, at: now) == .resident }) {
+            return .token(resident)
+        }
+        // Nothing is in memory. A worker that is new is asked all the same where that costs nothing but a load that must
+        // come anyway; else it would load what nobody wants.
+        guard Self.dialect(of: worker).traits.canary == .token, board.condition(worker.index) == .loading else {
+            return worker.models.isEmpty ? .later : .word
+        }
+        return models.first.map { .token($0) } ?? .later
     }
 
-    private static func dialect(of worker: Worker) -> WorkerDialect {
+    static func dialect(of worker: Worker) -> WorkerDialect {
         WorkerDialect.named(worker.kind.rawValue) ?? .openAI
     }
 
@@ -189,6 +206,7 @@ package final class ProbeService: Service {
         let tls = tls.value[worker.id.rawValue]
         var verdict = WorkerHealth.Input.probeAlive
         for request in dialect.probes() {
+            let askedAt = now()
             switch await client.get(request.path, of: worker, tls: tls, within: Self.probeSeconds) {
             case .refused:
                 tell(worker, .connectRefused)
@@ -209,8 +227,7 @@ package final class ProbeService: Service {
                     tell(worker, .probeFailed)
                     return .failed
                 }
-                if let models = reading.models { onModels(models, worker.id) }
-                if let resident = reading.resident { schedule.withLock { $0.resident[worker.id] = resident } }
+                take(reading, of: worker, askedAt: askedAt)
                 if let slots = reading.slots { compareSlots(of: worker, saying: slots) }
             }
         }
@@ -219,6 +236,32 @@ package final class ProbeService: Service {
         guard verdict == .probeAlive else { return .loading }
         doubt(worker)
         return .alive
+    }
+
+    /// What an answer tells of models: which there are, and which are in memory.
+    func take(_ reading: ProbeReading, of worker: Worker, askedAt: Instant) {
+        if let models = reading.models {
+            onModels(models, worker.id)
+            schedule.withLock { $0.inventory[worker.id] = Set(models) }
+        }
+        switch reading.resident {
+        case nil: break
+        case .all: board.withModels(worker.index) { $0.toldAll() }
+        case .only(let names):
+            let inventory = schedule.withLock { $0.inventory[worker.id] ?? [] }
+            // What it does not list at all it may have under another name: whoever configured it knows.
+            let resident = routing.value.models(of: worker.index).filter { _, model in
+                let itsNames = Self.names(of: model, worker.kind)
+                return itsNames.contains(where: names.contains) || !itsNames.contains(where: inventory.contains)
+            }
+            board.withModels(worker.index) { $0.told(Set(resident.map(\.index)), askedAt: askedAt) }
+        }
+    }
+
+    /// What a worker may call a model in its lists.
+    private static func names(of model: WorkerModel, _ kind: WorkerKind) -> [String] {
+        // A tag that is not written is this one.
+        kind == .ollama ? [model.upstreamName, model.upstreamName + ":latest"] : [model.upstreamName]
     }
 
     /// It answers, which proves little: an engine that has made no token for long is to make one.
@@ -230,7 +273,7 @@ package final class ProbeService: Service {
         tell(worker, .silence)
     }
 
-    private func tell(_ worker: Worker, _ input: WorkerHealth.Input) {
+    func tell(_ worker: Worker, _ input: WorkerHealth.Input) {
         board.tellHealth(worker.index, input, at: now())
     }
 
@@ -242,12 +285,12 @@ package final class ProbeService: Service {
         defer { _ = schedule.withLock { $0.canaries.remove(worker.id) } }
         let view = routing.value
         guard let current = view.workers.first(where: { $0.id == worker.id }),
-            case .token(let model) = proof(of: current)
+            case .token(let (index, model)) = proof(of: current)
         else { return }
         let asked = now()
         let isLoading = board.condition(worker.index) == .loading
         let answer = await client.post(
-            Self.canaryPath, json: Self.canaryBody(model), to: worker, tls: tls.value[worker.id.rawValue],
+            Self.canaryPath, json: Self.canaryBody(model.upstreamName), to: worker, tls: tls.value[worker.id.rawValue],
             within: patience(with: current, isLoading: isLoading, view))
         if board.lastToken(worker.index) >= asked, case .failed = answer {
             // Somebody else got a token meanwhile: it lives, and this one had to wait.
@@ -258,6 +301,9 @@ package final class ProbeService: Service {
         case .reply(let status, let body) where Self.isAlive(worker.kind, status, body):
             counts.note(worker.index, .canaryClean)
             if isLoading { noteLoad(of: worker.id, seconds: now().seconds(since: asked)) }
+            if Self.dialect(of: worker).traits.keepsOneModel, current.models.count > 1 {
+                board.withModels(worker.index) { $0.proved(index, only: true) }
+            }
             tell(worker, .canaryClean)
         case .reply(let status, _):
             logger.info("a canary was refused", metadata: ["worker": "\(worker.id.rawValue)", "status": "\(status)"])
@@ -279,11 +325,13 @@ package final class ProbeService: Service {
             let rate = view.prefillRate(of: worker.id) ?? 1
             return min(Self.canarySeconds + Double(board.promptTokens(worker.index)) / rate, Self.canarySecondsMax)
         }
-        let seen = schedule.withLock { $0.loads[worker.id]?.max() ?? 0 }
-        return max(LoadForecast.seconds(of: worker.models), 2 * seen)
+        return max(LoadForecast.seconds(of: worker.models), 2 * (longestLoad(of: worker.id) ?? 0))
     }
 
-    private func noteLoad(of worker: WorkerID, seconds: Double) {
+    /// The longest of its last loads; nil before the first.
+    func longestLoad(of worker: WorkerID) -> Double? { schedule.withLock { $0.loads[worker]?.max() } }
+
+    func noteLoad(of worker: WorkerID, seconds: Double) {
         schedule.withLock { schedule in
             var loads = schedule.loads[worker] ?? []
             loads.append(min(seconds, LoadForecast.secondsMax))

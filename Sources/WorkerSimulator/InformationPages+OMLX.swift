@@ -4,6 +4,7 @@ import SimulatedWorker
 /// oMLX's pages. Its health is well whatever happens: a wedged worker was seen to say so for hours.
 extension InformationPages {
     func omlx(_ method: HTTPMethod, _ path: String) -> Page {
+        if method == .POST { return omlxOrder(path) }
         guard method == .GET else { return notFound }
         let memory = machine.memory
         switch path {
@@ -32,5 +33,20 @@ extension InformationPages {
                 ]))
         default: return openAI(path)
         }
+    }
+
+    /// `/v1/models/<id>/load` and `/unload`; an id may have slashes.
+    private func omlxOrder(_ path: String) -> Page {
+        let start = "/v1/models/"
+        guard path.hasPrefix(start) else { return notFound }
+        for (end, isLoad) in [("/load", true), ("/unload", false)] where path.hasSuffix(end) {
+            guard let model = position(String(path.dropFirst(start.count).dropLast(end.count))) else {
+                return Page(status: 404, body: ErrorText.detail("Model not found"))
+            }
+            return Page(
+                .members(["status": "ok", "model_id": .string(settings.models[model].name)]),
+                order: isLoad ? .load(model) : .unload(model))
+        }
+        return notFound
     }
 }

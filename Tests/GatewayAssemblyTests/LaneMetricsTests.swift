@@ -23,7 +23,8 @@ struct LaneMetricsTests {
         table = RoutingTable(board: board)
         probes =
             ProbeService(
-                routing: table.view, board: board, interval: .seconds(1), tls: Published([:]), seed: 1, now: { .zero },
+                routing: table.view, board: board, desk: desk, interval: .seconds(1),
+                loadPolicy: Published(LoadPlanner.Policy()), tls: Published([:]), seed: 1, now: { .zero },
                 onModels: { _, _ in }, onReady: { _ in },
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             ).counts

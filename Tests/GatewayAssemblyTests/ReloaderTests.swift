@@ -20,6 +20,7 @@ private final class ReloadBench: Sendable {
     let desk = AdmissionDesk(bound: 256)
     let workerTLS = WorkerTLS(.init())
     let levels = LogLevelSwitch(.info)
+    let loadPolicy = Published(LoadPlanner.Policy())
     let reloader: Reloader
 
     init(_ text: String) throws {
@@ -32,7 +33,8 @@ private final class ReloadBench: Sendable {
         reloader = Reloader(
             started: started,
             load: { () throws(SettingsFailure) in try SettingsLoader.load(text: holder.text, path: "test.yaml") },
-            routing: routing, configuration: configuration, desk: desk, workerTLS: workerTLS, levels: levels,
+            routing: routing, configuration: configuration, desk: desk,
+            loadPolicy: loadPolicy, workerTLS: workerTLS, levels: levels,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 

@@ -83,4 +83,41 @@ struct AdmissionDeskTests {
         #expect(desk.enqueue(model: model, tenant: 1, deadline: later, wake: woken.wake("")) != nil)
         #expect(desk.enqueue(model: model, tenant: 1, deadline: later, wake: woken.wake("")) == nil)
     }
+
+    @Test("what those who wait would have loaded is told for all together, as long as they wait")
+    func wants() throws {
+        let desk = AdmissionDesk(bound: 8)
+        let woken = Woken()
+        func loading(_ since: Int, _ wait: Double, _ workers: Int...) -> AdmissionDesk.Loading {
+            AdmissionDesk.Loading(
+                since: Instant.zero + .seconds(since), expectedWait: wait,
+                workers: workers.map { WorkerIndex(rawValue: $0) })
+        }
+        func enqueue(_ loading: AdmissionDesk.Loading?) throws -> TicketID {
+            try #require(
+                desk.enqueue(model: model, tenant: 1, deadline: later, loading: loading, wake: woken.wake("")))
+        }
+        #expect(desk.wants().wants.isEmpty && desk.wants().waiting.isEmpty)
+        let first = try enqueue(nil)
+        #expect(desk.wants().wants.isEmpty && desk.wants().waiting == [model: 1])
+        let second = try enqueue(loading(9, 4, 1))
+        _ = try enqueue(loading(7, 2, 2))
+        func told() -> LoadPlanner.Want? { desk.wants().wants.first }
+        func want(_ since: Int, _ wait: Double, _ workers: Set<Int>) -> LoadPlanner.Want {
+            LoadPlanner.Want(
+                model: model, since: Instant.zero + .seconds(since), expectedWait: wait,
+                workers: Set(workers.map { WorkerIndex(rawValue: $0) }))
+        }
+        #expect(told() == want(7, 4, [1, 2]) && desk.wants().waiting == [model: 3])
+        desk.update(model, first, loading(1, 8, 3))
+        #expect(told() == want(1, 8, [1, 2, 3]))
+        desk.cancel(model, second)
+        #expect(told() == want(1, 8, [2, 3]))
+        desk.wakeNext(model)
+        #expect(told() == want(7, 2, [2]))
+        // Who was woken waits no more, whatever it says.
+        desk.update(model, first, loading(1, 8, 3))
+        desk.wakeNext(model)
+        #expect(desk.wants().wants.isEmpty)
+    }
 }

@@ -87,4 +87,26 @@ struct WorkerBoardTests {
         #expect(board.breakerAllows(worker, model: model, at: now) == .closed)
         #expect(board.breakerLevel(worker, model: model) == 0)
     }
+
+    @Test("a model in use is not given up under an exchange, and a worker that came back has none in memory")
+    func models() throws {
+        let board = WorkerBoard()
+        let worker = try #require(board.index(for: WorkerID(rawValue: "w")))
+        let model = ModelIndex(rawValue: 3)
+        #expect(board.modelState(worker, model, at: .zero) == .resident)
+        #expect(board.beginUse(worker, model, at: .zero) == .free)
+        board.endUse(worker, model, .free, at: .zero)
+        board.withModels(worker) { $0.told([model], askedAt: .zero) }
+        #expect(board.beginUse(worker, model, at: .zero) == .counted)
+        board.withModels(worker) { $0.giveUp([model]) }
+        #expect(board.modelState(worker, model, at: .zero) == .evicting)
+        #expect(board.beginUse(worker, model, at: .zero) == .refused)
+        #expect(board.withModels(worker) { $0.running(model) } == 1)
+        board.endUse(worker, model, .counted, at: .zero)
+        board.withModels(worker) { $0.keep([model]) }
+        board.tellHealth(worker, .connectRefused, at: .zero)
+        #expect(board.modelState(worker, model, at: .zero) == .resident, "nothing is known yet of what comes back")
+        board.tellHealth(worker, .probeAlive, at: .zero + .seconds(1))
+        #expect(board.modelState(worker, model, at: .zero) == .available)
+    }
 }

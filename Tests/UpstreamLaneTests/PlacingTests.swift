@@ -197,6 +197,76 @@ struct PlacingTests {
         }
     }
 
+    // MARK: Models that come and go
+
+    @Test("a model that is in no memory: its clients wait without any worker's knowing, longer than for a slot")
+    func notResident() async throws {
+        try await LaneBench.run { run in
+            try await run.on { bench in
+                bench.shared.board.withModels(bench.index(0)) { $0.told([], askedAt: .zero) }
+                bench.worker.whenAsked = { connection, _ in connection.say(Reply.plain(Reply.completion)) }
+                bench.ask()
+                bench.ask()
+                let want = bench.shared.desk.wants().wants.first
+                #expect(want?.workers == [bench.index(0)] && want?.model == bench.model)
+                #expect(want?.expectedWait == .infinity)
+                bench.pass(.seconds(70))
+                bench.pass(.seconds(140))
+                #expect(bench.clients.map(\.endings) == [[], []] && bench.worker.connections.isEmpty)
+                bench.exchanges[1].clientGone()
+                #expect(bench.shared.desk.waitingTotal == 1)
+                bench.shared.board.withModels(bench.index(0)) { $0.told([bench.model], askedAt: .zero) }
+                bench.shared.desk.wakeNext(bench.model)
+            }
+            try await run.until("an ending") { $0.clients[0].endings == ["end"] }
+            try await run.on { bench in
+                #expect(bench.clients[0].status == 200 && bench.worker.requests.count == 1 && bench.owed == [])
+                #expect(bench.shared.board.withModels(bench.index(0)) { $0.running(bench.model) } == 0)
+            }
+        }
+    }
+
+    @Test("a model that is to go gets no new exchange; one that could not be loaded is told to those who wait")
+    func leavingModel() async throws {
+        try await LaneBench.run { run in
+            try await run.on { bench in
+                let board = bench.shared.board
+                board.withModels(bench.index(0)) { $0.told([bench.model], askedAt: .zero) }
+                bench.ask()
+                #expect(board.withModels(bench.index(0)) { $0.running(bench.model) } == 1)
+                board.withModels(bench.index(0)) { $0.giveUp([bench.model]) }
+                bench.ask()
+                #expect(bench.shared.desk.waitingTotal == 1)
+                board.withModels(bench.index(0)) {
+                    $0.beginLoad(bench.model)
+                    $0.endLoad(bench.model, evicted: [], succeeded: false, at: .never)
+                }
+                bench.pass(.seconds(1))
+                #expect(bench.clients[1].endings == ["end"] && bench.clients[1].status == 503)
+                #expect(bench.clients[1].text.contains("gateway.no_worker"))
+            }
+            try await run.until("the first is there") { $0.worker.requests.count == 1 }
+            try await run.on { bench in bench.worker.connections[0].say(Reply.plain(Reply.completion)) }
+            try await run.until("its ending") { $0.clients[0].endings == ["end"] }
+            try await run.on { bench in #expect(bench.owed == []) }
+        }
+    }
+
+    @Test("a ticket that waits for a slot tells of a load as soon as the model is gone from where it was")
+    func goneWhileWaiting() async throws {
+        var plan = LaneBench.Plan()
+        plan.slots = 1
+        try await LaneBench.run(plan) { run in
+            try await run.on { bench in
+                for _ in 0..<2 { bench.ask() }
+                #expect(bench.shared.desk.waitingTotal == 1 && bench.shared.desk.wants().wants.isEmpty)
+                bench.shared.board.withModels(bench.index(0)) { $0.told([], askedAt: .zero) }
+                bench.pass(.seconds(1))
+                #expect(bench.shared.desk.wants().wants.first?.workers == [bench.index(0)])
+            }
+        }
+    }
+
     // MARK: The queue
 
     @Test("a freed slot goes to whoever waits longest; the queue holds at its bound and refuses one more (L8)")

@@ -45,10 +45,17 @@ struct PageTests {
             let before = try await readings(server, flavor)
             #expect(before.allSatisfy { $0.life == .alive })
             #expect(before.contains { $0.models == ["llama-7b"] })
-            let tells = [Flavor.ollama, .lmStudio, .oMLX].contains(flavor)
-            #expect(before.compactMap(\.resident) == (tells ? [[]] : []))
+            // Before the first request, and after it.
+            let told: ([ProbeReading.Residents], [ProbeReading.Residents]) =
+                switch flavor {
+                case .ollama, .lmStudio, .oMLX: ([.only([])], [.only(["llama-7b"])])
+                case .exo: ([.only(["llama-7b"])], [.only(["llama-7b"])])
+                case .llamaCpp, .vllmMLX: ([.all], [.all])
+                case .mlxLM, .openAI: ([], [])
+                }
+            #expect(before.compactMap(\.resident) == told.0)
             #expect(try await ask(server, chatPath, hello).contains(" 200 OK\r\n"))
-            #expect(try await readings(server, flavor).compactMap(\.resident) == (tells ? [["llama-7b"]] : []))
+            #expect(try await readings(server, flavor).compactMap(\.resident) == told.1)
             if flavor == .llamaCpp { #expect(before.compactMap(\.slots) == [4]) }
         }
     }
