@@ -16,6 +16,7 @@ enum LanePolicy {
         }
         var configuration = LaneConfiguration(replicaName: started.replica.name, trustedProxies: proxies)
         configuration.policy = policy(settings.loadBalancing, started.server)
+        configuration.renamesModels = settings.models.answerModel == .alias
         configuration.showsAnswerFields = started.observability.answerHeaders
         configuration.writesAccessLog = started.observability.accessLog
         configuration.allowedOrigins = started.server.cors.allowedOrigins

@@ -21,6 +21,8 @@ final class RoutingTable: Sendable {
         var strategy = StrategyName.resourceAware
         /// What workers without a declared list said they have, by worker id.
         var told: [WorkerID: [String]] = [:]
+        /// What workers said of the models they listed, declared or not, by the worker's own names.
+        var limits: [WorkerID: [String: ModelLimits]] = [:]
         var indexes: [String: ModelIndex] = [:]
         var unserved: Set<String> = []
     }
@@ -54,20 +56,26 @@ final class RoutingTable: Sendable {
             state.strategy = strategy
             let ids = Set(workers.map(\.id))
             state.told = state.told.filter { ids.contains($0.key) }
+            state.limits = state.limits.filter { ids.contains($0.key) }
             view.publish(Self.view(&state))
         }
     }
 
-    /// A worker told its models. Only those without a declared list are believed; an operator's list says more.
-    func told(_ models: [String], by id: WorkerID) {
+    /// A worker told its models. Only those without a declared list are believed; an operator's list says more. What it
+    /// says of a model fills in what the operator left out: `limits` is believed of this worker alone, since a model of
+    /// the same name elsewhere may be made of other weights, and a token that it does not know may be its death.
+    func told(_ models: [String], limits: [String: ModelLimits] = [:], by id: WorkerID) {
         // A name told twice would be two places on one worker.
         var seen: Set<String> = []
         let models = Array(models.filter { seen.insert($0).inserted }.prefix(NodeModelSettings.countMax))
         state.withLock { state in
-            guard state.workers.contains(where: { $0.id == id && $0.models.isEmpty }), state.told[id] != models else {
-                return
-            }
-            state.told[id] = models
+            guard let worker = state.workers.first(where: { $0.id == id }) else { return }
+            let isListNew = worker.models.isEmpty && state.told[id] != models
+            let names = worker.models.isEmpty ? models : worker.models.map(\.upstreamName)
+            let limits = limits.filter { names.contains($0.key) }
+            guard isListNew || state.limits[id, default: [:]] != limits else { return }
+            if isListNew { state.told[id] = models }
+            state.limits[id] = limits
             view.publish(Self.view(&state))
         }
     }
@@ -112,13 +120,16 @@ final class RoutingTable: Sendable {
                 : worker
         }
         for (position, worker) in workers.enumerated() {
+            let told = state.limits[worker.id] ?? [:]
             for model in worker.models where state.allowlist.isEmpty || state.allowlist.contains(model.name) {
+                let limits = told[model.upstreamName] ?? .unknown
                 let rates = ChipPriors.rates(worker.chip, model)
                 if placements[model.name] == nil { order.append(model.name) }
                 placements[model.name, default: []].append(
                     RoutingView.Placement(
-                        position: position, upstreamName: model.upstreamName, contextTokens: model.contextTokens,
-                        vocabulary: model.vocabulary, maxOutputTokens: model.maxOutputTokens,
+                        position: position, upstreamName: model.upstreamName,
+                        contextTokens: model.contextTokens ?? limits.contextTokens,
+                        vocabulary: model.vocabulary ?? limits.vocabulary, maxOutputTokens: model.maxOutputTokens,
                         prefillRate: rates.prefill, decodeRate: rates.decode,
                         stepSlope: rates.stepSlope))
             }

@@ -8,7 +8,7 @@ struct EventFields {
     private var told: Range<Int>?
     /// Its type is `error`.
     private(set) var saysError = false
-    /// The first number of a comment `keepalive 2048/8192`: prompt tokens computed so far.
+    /// What a comment says: prompt tokens computed so far.
     private(set) var promptDone: Int?
 
     init(_ frame: UnsafeRawBufferPointer) {

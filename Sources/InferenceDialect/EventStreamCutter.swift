@@ -28,6 +28,8 @@ package struct EventStreamCutter: Sendable {
         case content
         /// A finish without content.
         case finish
+        /// An event with nothing to read but how much of the prompt is computed, of a kind that is asked for such events.
+        case progress(isNews: Bool)
         /// No choices, and a count of tokens.
         case usage
         case error
@@ -52,6 +54,7 @@ package struct EventStreamCutter: Sendable {
     private let route: InferenceRoute
     private let counting: UsageCounting
     private let commentProgress: Bool
+    private let eventProgress: Bool
     /// The beginning of a frame that the last chunk did not end.
     private var pending: [UInt8] = []
     private var isOversized = false
@@ -61,13 +64,16 @@ package struct EventStreamCutter: Sendable {
     private var lineIsEmpty = true
     private var frameHasBytes = false
     private var promptDone = -1
+    /// The last event of progress: of which choice, and how far. A choice may be behind another one.
+    private var lastProgress: (choices: UInt128, done: Int) = (0, -1)
 
     package init(
-        route: InferenceRoute, commentProgress: Bool, counting: UsageCounting = .lastWins,
+        route: InferenceRoute, commentProgress: Bool, eventProgress: Bool = false, counting: UsageCounting = .lastWins,
         assembly: AnswerAssembly? = nil
     ) {
         self.route = route
         self.commentProgress = commentProgress
+        self.eventProgress = eventProgress
         self.counting = counting
         self.assembly = assembly
     }
@@ -154,6 +160,9 @@ package struct EventStreamCutter: Sendable {
     private mutating func judge(_ frame: UnsafeRawBufferPointer) -> Kind {
         let fields = EventFields(frame)
         let reading = FrameReading(fields, route: route)
+        if eventProgress, let progress = reading.progress, [.role, .null].contains(reading.kind) {
+            return .progress(isNews: isNews(progress, of: reading.choicesSeen))
+        }
         if assembly != nil, fields.hasData { fields.withData { assembly!.feed($0) } }
         switch reading.kind {
         case .comment:
@@ -174,6 +183,14 @@ package struct EventStreamCutter: Sendable {
         facts.choicesSeen |= reading.choicesSeen
         facts.choicesFinished |= reading.choicesFinished
         return reading.kind
+    }
+}
+
+extension EventStreamCutter {
+    /// The first event of a prompt says what was cached: nothing was computed for it. And what is said again is no news.
+    private mutating func isNews(_ progress: FrameReading.Progress, of choices: UInt128) -> Bool {
+        defer { lastProgress = (choices, progress.done) }
+        return progress.done > progress.cached && lastProgress != (choices, progress.done)
     }
 }
 

@@ -5,8 +5,17 @@ struct FrameReading {
     private(set) var choicesSeen: UInt128 = 0
     private(set) var choicesFinished: UInt128 = 0
     private(set) var errorBody: [UInt8] = []
-    /// The first number of a comment `keepalive 2048/8192`: prompt tokens computed so far.
+    /// What a comment says: prompt tokens computed so far.
     private(set) var promptDone: Int?
+
+    /// What an event with `prompt_progress` tells.
+    private(set) var progress: Progress?
+
+    /// Tokens of a prompt that a server has: `done` in all, `cached` of them from before.
+    struct Progress: Equatable, Sendable {
+        var done = 0
+        var cached = 0
+    }
 
     private var hasContent = false
     private var hasRole = false
@@ -75,6 +84,8 @@ struct FrameReading {
             } else if cursor.isWord(key, "error") {
                 isError = cursor.peek() != UInt8(ascii: "n")
                 cursor.skipValue()
+            } else if cursor.isWord(key, "prompt_progress"), cursor.peek() == UInt8(ascii: "{") {
+                readProgress(&cursor)
             } else {
                 cursor.skipValue()
             }
@@ -95,6 +106,24 @@ struct FrameReading {
             } else {
                 .null
             }
+    }
+
+    private mutating func readProgress(_ cursor: inout JSONCursor) {
+        _ = cursor.take(UInt8(ascii: "{"))
+        var told = Progress()
+        var isFirst = true
+        while cursor.another(before: UInt8(ascii: "}"), isFirst: isFirst) {
+            isFirst = false
+            guard let key = cursor.key() else { return }
+            if cursor.isWord(key, "processed") {
+                told.done = cursor.integer() ?? 0
+            } else if cursor.isWord(key, "cache") {
+                told.cached = cursor.integer() ?? 0
+            } else {
+                cursor.skipValue()
+            }
+        }
+        progress = told
     }
 
     /// Whether there was any choice.

@@ -51,6 +51,8 @@ package struct ProbeReading: Equatable, Sendable {
         case only([String])
     }
 
+    /// What it says of the models it lists, by name; only of those of which it says something.
+    package var limits: [String: ModelLimits] = [:]
     /// Those of its models that are in memory; nil when this answer does not tell.
     package var resident: Residents?
     /// Exchanges it says to run at a time; nil when this answer does not tell.
@@ -62,6 +64,21 @@ package struct ProbeReading: Equatable, Sendable {
         self.resident = resident
         self.slots = slots
     }
+}
+
+/// How large a model is, as its worker tells it; nil for what it does not tell.
+package struct ModelLimits: Equatable, Sendable {
+    /// Tokens that the model knows.
+    package var vocabulary: Int?
+    /// Tokens of one exchange, prompt and answer together.
+    package var contextTokens: Int?
+
+    package init(vocabulary: Int? = nil, contextTokens: Int? = nil) {
+        self.vocabulary = vocabulary
+        self.contextTokens = contextTokens
+    }
+
+    package static let unknown = ModelLimits()
 }
 
 extension ProbeReading {
@@ -76,8 +93,14 @@ extension ProbeReading {
         /// The member that says whether a model is in memory, and its text; `true` stands for the word itself.
         var loaded: (member: StaticString, value: StaticString)?
 
+        /// Whether a member `meta` tells the model's limits.
+        var tellsLimits = false
+
         /// `{"data":[{"id":"…"},…]}`
         static let openAI = ListForm(list: "data", name: "id")
+        /// The same with `"meta":{"n_vocab":…,"n_ctx":…}`. `n_ctx` is what one slot has: the number by which a longer
+        /// prompt is refused. Builds from before it was told have `n_ctx_train` alone, which is more than a slot may have.
+        static let llamaCpp = ListForm(list: "data", name: "id", tellsLimits: true)
     }
 
     /// A list of models; `form.loaded` also tells which are in memory.
@@ -89,10 +112,11 @@ extension ProbeReading {
             guard enter(&cursor, form.list) else { return }
             var models: [String] = []
             var resident: [String] = []
-            forEachEntry(&cursor, form) { name, isLoaded in
+            forEachEntry(&cursor, form) { name, isLoaded, limits in
                 guard !models.contains(name) else { return }
                 models.append(name)
                 if isLoaded { resident.append(name) }
+                if limits != .unknown { reading.limits[name] = limits }
             }
             reading.models = models
             if form.loaded != nil { reading.resident = .only(resident) }
@@ -133,7 +157,8 @@ extension ProbeReading {
     }
 
     private static func forEachEntry(
-        _ cursor: inout JSONCursor, _ form: ListForm, _ body: (_ name: String, _ isLoaded: Bool) -> Void
+        _ cursor: inout JSONCursor, _ form: ListForm,
+        _ body: (_ name: String, _ isLoaded: Bool, _ limits: ModelLimits) -> Void
     ) {
         _ = cursor.take(UInt8(ascii: "["))
         var count = 0
@@ -145,6 +170,7 @@ extension ProbeReading {
             }
             var name: String?
             var isLoaded = false
+            var limits = ModelLimits.unknown
             var isFirstMember = true
             while cursor.another(before: UInt8(ascii: "}"), isFirst: isFirstMember) {
                 isFirstMember = false
@@ -156,12 +182,32 @@ extension ProbeReading {
                     let start = cursor.position
                     cursor.skipValue()
                     isLoaded = says(loaded.value, cursor.bytes[start..<cursor.position])
+                } else if form.tellsLimits, cursor.isWord(key, "meta"), cursor.peek() == UInt8(ascii: "{") {
+                    limits = Self.limits(&cursor)
                 } else {
                     cursor.skipValue()
                 }
             }
-            if let name { body(name, isLoaded) }
+            if let name { body(name, isLoaded, limits) }
         }
+    }
+
+    private static func limits(_ cursor: inout JSONCursor) -> ModelLimits {
+        _ = cursor.take(UInt8(ascii: "{"))
+        var limits = ModelLimits.unknown
+        var isFirst = true
+        while cursor.another(before: UInt8(ascii: "}"), isFirst: isFirst) {
+            isFirst = false
+            guard let key = cursor.key() else { break }
+            if cursor.isWord(key, "n_vocab") {
+                limits.vocabulary = cursor.integer().flatMap { $0 > 0 ? $0 : nil }
+            } else if cursor.isWord(key, "n_ctx") {
+                limits.contextTokens = cursor.integer().flatMap { $0 > 0 ? $0 : nil }
+            } else {
+                cursor.skipValue()
+            }
+        }
+        return limits
     }
 
     /// A name with an escape would have to be decoded to be sent back; nobody has one.

@@ -2,7 +2,7 @@
 extension ProbeReading {
     /// llama-server's list. As a router of several models it tells the state of each: `{"id":"…","status":{"value":"…"}}`.
     static func routerList(_ reply: ProbeReply) -> ProbeReading {
-        var reading = ProbeReading.list(reply)
+        var reading = ProbeReading.list(reply, .llamaCpp)
         guard reading.models != nil else { return reading }
         var resident: [String] = []
         var isRouter = false

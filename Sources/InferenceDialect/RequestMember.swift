@@ -4,7 +4,7 @@ enum RequestMember: UInt8 {
     // Of the outermost object.
     case model, stream, streamOptions, messages, prompt, input, maxTokens, maxCompletionTokens, maxOutputTokens
     case temperature, topP, minP, topK, frequencyPenalty, presencePenalty, repetitionPenalty, n, seed, stop, logitBias
-    case logprobs, topLogprobs, tools, toolChoice, responseFormat, user, templateArguments, loaderField
+    case logprobs, topLogprobs, tools, toolChoice, responseFormat, user, templateArguments, loaderField, returnProgress
     case aside
     // Of inner objects.
     case role, content, toolCalls, type, text, imageURL, url, function, name, arguments, parameters, includeUsage
@@ -25,7 +25,7 @@ enum RequestMember: UInt8 {
     }
 
     /// Whether the answer is the same without it, but for its form.
-    var isAside: Bool { self == .aside || self == .stream || self == .streamOptions || self == .user }
+    var isAside: Bool { [.aside, .stream, .streamOptions, .user, .returnProgress].contains(self) }
 
     /// A member of the outermost object.
     static func outer(_ key: KeptText) -> RequestMember {
@@ -60,7 +60,7 @@ enum RequestMember: UInt8 {
                 either(key, "tool_choice", .toolChoice, named(key, "draft_model", .loaderField)))
         case 12: return either(key, "top_logprobs", .topLogprobs, named(key, "role_mapping", .loaderField))
         case 14: return named(key, "stream_options", .streamOptions)
-        case 15: return named(key, "response_format", .responseFormat)
+        case 15: return either(key, "response_format", .responseFormat, "return_progress", .returnProgress)
         case 16: return either(key, "presence_penalty", .presencePenalty, named(key, "num_draft_tokens", .loaderField))
         case 17:
             return either(
@@ -135,6 +135,7 @@ enum RequestMember: UInt8 {
         case .user: "user"
         case .templateArguments: "chat_template_kwargs"
         case .loaderField: "adapters"
+        case .returnProgress: "return_progress"
         case .aside: "metadata"
         case .role: "role"
         case .content: "content"

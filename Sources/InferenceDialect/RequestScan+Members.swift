@@ -129,7 +129,8 @@ extension RequestScan {
                 throw .value(path(), "it must be a string, or an array of strings or of token ids")
             }
             return Reading(spot: .prompt)
-        case .unknown, .loaderField, .aside: return Reading()
+        // One kind's own wish, which that kind judges.
+        case .unknown, .loaderField, .aside, .returnProgress: return Reading()
         default: break
         }
         // All others are optional, and null means absent.

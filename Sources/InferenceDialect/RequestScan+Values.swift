@@ -73,6 +73,7 @@ extension RequestScan {
         found.asides.ends(at: end, isUnwanted: member.isAside)
         if kind == .null {
             if member == .streamOptions { found.streamOptionsRange = scalarStart..<end }
+            if member == .returnProgress { found.returnProgressRange = scalarStart..<end }
             if member == .maxTokens { found.maxTokensNull = scalarStart..<end }
             if member == .stream {
                 found.streamRange = scalarStart..<end
@@ -139,6 +140,9 @@ extension RequestScan {
                 throw .value("tool_choice", "it must be \"none\", \"auto\", \"required\" or an object")
             }
         case .loaderField: found.needs.insert(.loaderFields)
+        case .returnProgress:
+            found.wantsProgress = kind != .bool || literalIsTrue
+            found.returnProgressRange = scalarStart..<end
         case .templateArguments: found.needs.insert(.templateArguments)
         default: break
         }
@@ -194,6 +198,7 @@ extension RequestScan {
         case .skip:
             guard outer.count == 1 else { break }
             if rootMember == .loaderField { found.needs.insert(.loaderFields) }
+            if rootMember == .returnProgress { found.wantsProgress = true }
             if rootMember == .templateArguments { found.needs.insert(.templateArguments) }
         case .stop: if !found.emptyStops.ranges.isEmpty { found.stopRange = frame.start..<end }
         case .root, .parts, .toolCalls, .templateArguments: break

@@ -21,6 +21,12 @@ package struct ScannedRequest: Equatable, Sendable {
     package internal(set) var streamOptionsIsObject = false
     package internal(set) var streamOptionsIsEmpty = true
 
+    /// llama-server's `return_progress`, whatever it is but false and null: what is no wish for progress is the server's to
+    /// refuse.
+    package internal(set) var wantsProgress = false
+    /// The value of `return_progress`.
+    package internal(set) var returnProgressRange: Range<Int>?
+
     /// The smallest of `max_completion_tokens`, `max_tokens`, `max_output_tokens` that were given.
     package internal(set) var outputCeiling: Int?
     package internal(set) var user: String?
@@ -57,7 +63,8 @@ package struct ScannedRequest: Equatable, Sendable {
     /// The largest token id in `logit_bias`.
     package internal(set) var largestBias: Int64?
 
-    /// Members that do not change what is asked: `stream`, `stream_options`, `user`, `metadata`, `store`.
+    /// Members that do not change what is asked: `stream`, `stream_options`, `user`, `metadata`, `store`, and
+    /// `return_progress`.
     package internal(set) var asides = RemovalList()
 
     /// Bytes of text in messages, prompt or input, escapes undone.

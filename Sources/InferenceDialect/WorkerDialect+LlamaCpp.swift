@@ -5,8 +5,9 @@ extension WorkerDialect {
         kind: "llama_cpp",
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 90, connectBacklog: 64,
-            defaultSlots: 4, commentsAreProgress: false, canary: .token,
-            diesOfUnknownTokens: false, noticesLostPlainClients: false, sendsEmptyEvents: true,
+            defaultSlots: 4, commentsAreProgress: false, tellsProgressInEvents: true, canary: .token,
+            diesOfUnknownTokens: false, ignoresUnknownTokens: true, noticesLostPlainClients: false,
+            sendsEmptyEvents: true,
             tellsCachedTokens: true,
             countsUsagePerChoice: true,
             repairs: [.removesEmptyStops, .setsCeiling]),

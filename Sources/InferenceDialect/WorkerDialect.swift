@@ -39,7 +39,9 @@ package struct WorkerDialect: Sendable {
         }
         let fit = fit(request.needs, route)
         if case .no = fit { return fit }
-        guard traits.diesOfUnknownTokens, let largest = request.largestBias else { return fit }
+        guard let largest = request.largestBias else { return fit }
+        if traits.ignoresUnknownTokens, let vocabulary, largest >= vocabulary { return fit.ignoring("logit_bias") }
+        guard traits.diesOfUnknownTokens else { return fit }
         guard let vocabulary else {
             return .no("\(kind) takes logit_bias only for a model whose `vocabulary` is declared", field: "logit_bias")
         }
@@ -53,8 +55,8 @@ package struct WorkerDialect: Sendable {
     package func classify(_ answer: AnswerStart) -> Verdict { judging(answer) }
 
     /// The edits that a request needs to be this worker's: its name for the model, usage on a stream whose client did not
-    /// ask for it, and for `makesStream` a stream although the client wants a plain answer. `promptPosition`: which prompt of
-    /// a list is asked alone.
+    /// ask for it, progress where there is any, and for `makesStream` a stream although the client wants a plain answer.
+    /// `promptPosition`: which prompt of a list is asked alone.
     package func prepare(
         _ scan: ScannedRequest, _ model: ModelOnWorker, askUsage: Bool, makesStream: Bool = false,
         promptPosition: Int? = nil
@@ -73,6 +75,13 @@ package struct WorkerDialect: Sendable {
             } else {
                 let member = scan.objectIsEmpty ? #""stream":true"# : #""stream":true,"#
                 splices.insert(Array(member.utf8), at: scan.objectStart)
+            }
+        }
+        if traits.tellsProgressInEvents, scan.generates, scan.stream || makesStream, !scan.wantsProgress {
+            if let range = scan.returnProgressRange {
+                splices.replace(range, with: Array("true".utf8))
+            } else {
+                splices.insert(Array(#""return_progress":true,"#.utf8), at: scan.objectStart)
             }
         }
         if let promptPosition, let list = scan.promptListRange {
@@ -178,4 +187,12 @@ package enum Fit: Equatable, Sendable {
     case ignores([String])
     /// The reason, as half a sentence, and the member of the request that is the reason.
     case no(String, field: String? = nil)
+
+    func ignoring(_ parameter: String) -> Fit {
+        switch self {
+        case .yes: .ignores([parameter])
+        case .ignores(let others): .ignores(others + [parameter])
+        case .no: self
+        }
+    }
 }

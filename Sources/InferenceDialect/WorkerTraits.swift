@@ -11,6 +11,9 @@ package struct WorkerTraits: Equatable, Sendable {
     package var defaultSlots: Int
     /// Whether a comment of the stream shows that the prompt is being computed.
     package var commentsAreProgress: Bool
+    /// Whether a stream that is asked for it has events of its own that tell how much of the prompt is computed. A build
+    /// that does not know the wish ignores it.
+    package var tellsProgressInEvents = false
     /// What a request for one token, which alone proves an engine's life, would cost there.
     package var canary: CanaryCost
     /// Whether it has one model in memory at a time: the one that was asked for last.
@@ -19,6 +22,8 @@ package struct WorkerTraits: Equatable, Sendable {
     package var wantsLocalHost = false
     /// Whether a token id past the model's vocabulary ends the process: `logit_bias` then needs a known vocabulary.
     package var diesOfUnknownTokens: Bool
+    /// Whether it answers without regard to such an id.
+    package var ignoresUnknownTokens = false
     /// Whether it stops when the client of a plain answer leaves. One that goes on is asked for a stream instead, which it
     /// does stop, and the answer is put together here.
     package var noticesLostPlainClients = true

@@ -9,6 +9,15 @@ package struct ModelsSettings: Equatable, Sendable {
     package let aliases: [Alias]
     /// Empty: everything the workers have.
     package let allowlist: [String]
+    package let answerModel: AnswerModel
+
+    /// Whose name for a model stands in answers.
+    package enum AnswerModel: String, CaseIterable, Sendable {
+        /// What the worker wrote: answers pass as they come.
+        case upstream
+        /// The name by which the client asked.
+        case alias
+    }
 
     init(_ section: SectionReader, nodes: [ClusterNodeSettings]) {
         var section = section
@@ -45,6 +54,7 @@ package struct ModelsSettings: Equatable, Sendable {
                 at: section.place(of: "allowlist"),
                 "models.allowlist names \(SettingsText.quoted(name)), which no cluster_nodes entry lists")
         }
+        answerModel = section.choice("answer_model", default: .upstream)
         section.finish()
     }
 }

@@ -61,11 +61,16 @@ package struct AnswerWriter: Sendable {
 
     // Streams
 
-    /// What stands before all tokens: llama.cpp's null for several prompts, and a role of its own.
+    /// What stands before all tokens: llama.cpp's null for several prompts, what was in its cache if that was asked for, and
+    /// a role of its own.
     package mutating func begin(into text: inout JSONText) {
         guard ask.stream, !isBegun else { return }
         isBegun = true
-        if flavor == .llamaCpp, ask.severalPrompts { text.raw("data: null\n\n") }
+        if ask.wantsProgress {
+            progressEvent(0, done: min(cachedTokens, ask.plan.promptTokens), of: ask.plan.promptTokens, &text)
+        } else if flavor == .llamaCpp, ask.severalPrompts {
+            text.raw("data: null\n\n")
+        }
         if flavor == .exo { comment(into: &text) }
         if ask.route.isForeign { return foreignBegin(into: &text) }
         guard flavor.opensAtOnce, ask.route == .chat else { return }
@@ -76,21 +81,14 @@ package struct AnswerWriter: Sendable {
     package func progress(done: Int, of total: Int, into text: inout JSONText) {
         switch flavor {
         case .exo:
-            text.raw(": prefill_progress {\"model\":")
+            text.raw(": prefill_progress {\"PrefillProgressChunk\":{\"model\":")
             text.string(model)
             text.raw(",\"processed_tokens\":")
             text.number(done)
             text.raw(",\"total_tokens\":")
             text.number(total)
-            text.raw("}\n\n")
-        case .llamaCpp:
-            text.raw("data: ")
-            text.raw(prefix)
-            text.raw(",\"choices\":[],\"prompt_progress\":{\"total\":")
-            text.number(total)
-            text.raw(",\"cache\":0,\"processed\":")
-            text.number(done)
             text.raw("}}\n\n")
+        case .llamaCpp: progressEvent(0, done: done, of: total, &text)
         default:
             text.raw(": keepalive ")
             text.number(done)
@@ -98,6 +96,25 @@ package struct AnswerWriter: Sendable {
             text.number(total)
             text.raw("\n\n")
         }
+    }
+
+    /// llama.cpp's: an event with a role, or with no text, that tells how far the prompt is. Here several prompts are computed as
+    /// one, and the first choice speaks for all; how long it took is not told.
+    private func progressEvent(_ choice: Int, done: Int, of total: Int, _ text: inout JSONText) {
+        text.raw("data: ")
+        text.raw(prefix)
+        text.raw(",\"choices\":[{\"index\":")
+        text.number(choice)
+        text.raw(
+            ask.route == .chat
+                ? ",\"delta\":{\"role\":\"assistant\",\"content\":null}" : ",\"text\":\"\",\"logprobs\":null")
+        text.raw(",\"finish_reason\":null}],\"prompt_progress\":{\"total\":")
+        text.number(total)
+        text.raw(",\"cache\":")
+        text.number(min(cachedTokens, total))
+        text.raw(",\"processed\":")
+        text.number(done)
+        text.raw(",\"time_ms\":0}}\n\n")
     }
 
     /// Something that is no event, so that nobody takes the silence for death.
@@ -160,6 +177,10 @@ package struct AnswerWriter: Sendable {
             return
         }
         if case .toolCall = tellers[choice].plan.content, flavor.sendsCallsWhole { return }
+        if !opened[choice], choice > 0, ask.wantsProgress {
+            // It was computed with the first one's.
+            progressEvent(choice, done: ask.plan.promptTokens, of: ask.plan.promptTokens, &text)
+        }
         if !opened[choice], opensLate { open(choice, &text) }
         let isLast = flavor.finishesWithText && tellers[choice].isAtEnd
         let finish = isLast ? tellers[choice].plan.finish : nil

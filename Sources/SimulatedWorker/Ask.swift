@@ -24,7 +24,7 @@ package struct Ask: Sendable {
     /// The request named `stream_options` without `include_usage`, on which mlx_lm stumbles at its end.
     package var losesDone = false
     package var runsAlone = false
-    /// llama.cpp's `return_progress`.
+    /// llama.cpp's `return_progress`, on a stream.
     package var wantsProgress = false
     package var severalPrompts = false
     var logprobs: Logprobs.Wish?
@@ -120,7 +120,8 @@ package struct AskReader: Sendable {
             model: model, stream: stream, includeUsage: usage ?? false,
             losesDone: flavor == .mlxLM && options != nil && usage == nil,
             runsAlone: flavor.seedRunsAlone && given("seed", request) != nil,
-            wantsProgress: flavor == .llamaCpp && given("return_progress", request)?.flag == true,
+            wantsProgress: flavor == .llamaCpp && !asked.isForeign && stream
+                && given("return_progress", request)?.flag == true,
             severalPrompts: prompts.count > 1, logprobs: logprobs(request, route, stream: stream),
             temperature: temperature, plan: plan, embeddings: nil, body: body)
     }

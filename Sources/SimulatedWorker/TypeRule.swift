@@ -23,6 +23,7 @@ struct TypeRule: Sendable {
         TypeRule(name: "frequency_penalty", kind: .number(-100...100), nullIsRefusedByMLX: true),
         TypeRule(name: "logit_bias", kind: .object, nullIsRefusedByMLX: false),
         TypeRule(name: "stream_options", kind: .object, nullIsRefusedByMLX: false),
+        TypeRule(name: "return_progress", kind: .flag, nullIsRefusedByMLX: false),
     ]
 
     /// The type as mlx_lm's complaints spell it.
@@ -39,6 +40,8 @@ struct TypeRule: Sendable {
     func refusal(of value: JSONValue, by flavor: Flavor, _ route: Ask.Route) -> Refusal? {
         switch flavor {
         case .llamaCpp: llama(value)
+        // One server's own wish; the others ignore it.
+        case _ where name == "return_progress": nil
         case .vllmMLX: pydantic(value)
         // A text may be scored without a token being made.
         case .openAI where route == .text && name == "max_tokens" && value == .integer(0): nil

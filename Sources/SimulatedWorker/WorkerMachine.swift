@@ -109,7 +109,7 @@ package struct WorkerMachine: Sendable {
             slots: min(slots, flavor == .llamaCpp ? max(1, ask.plan.choices.count) : 1), plan: ask.plan,
             noticing: flavor.noticing(stream: ask.stream), temperature: ask.temperature, keepAlive: ask.keepAlive)
         exchange.wantsProgress = flavor.prefillComments || ask.wantsProgress
-        exchange.wantsCached = ask.route == .messages
+        exchange.wantsCached = ask.route == .messages || ask.wantsProgress
         note(.accept, exchange)
         if flavor.needsInstance, !residency[ask.model].isResident, !isLoading(ask.model) {
             refuse(id, status: 404, body: ErrorText.noInstance(models[ask.model].name))

@@ -21,14 +21,29 @@ extension ExchangeDriver {
                 return answerTooLarge()
             }
         }
+        bytes.withUnsafeReadableBytes { plainScan.feed($0) }
+        if answerName != nil {
+            heldPlain.writeImmutableBuffer(bytes)
+            machine.workerProgressed(at: now)
+            guard heldPlain.readableBytes > AnswerAssembly.bytesUsual else { return }
+            // It is worth more than its model's name.
+            answerName = nil
+            commitPlain()
+            return sendHeldPlain()
+        }
         if !machine.isContentCommitted { commitPlain() }
         machine.workerProgressed(at: now)
-        bytes.withUnsafeReadableBytes { plainScan.feed($0) }
         answerBytes += bytes.readableBytes
         client?.sendBody(bytes)
     }
 
-    private func commitPlain() {
+    private func sendHeldPlain() {
+        send(heldPlain)
+        heldPlain = ByteBuffer()
+    }
+
+    /// `bytes`: of the body, where it is another than the worker's.
+    private func commitPlain(bytes renamedBytes: Int? = nil) {
         let now = loop.now()
         guard let (head, bytes) = answerHead else { return }
         firstEventAt = now
@@ -36,7 +51,7 @@ extension ExchangeDriver {
         placement?.paidPrompt(on: loop.shared.board)
         proven()
         status = head.status
-        client?.sendHead(loop.responseHead(for: self, from: head, in: bytes))
+        client?.sendHead(loop.responseHead(for: self, from: head, in: bytes, renamedBytes: renamedBytes))
     }
 
     func plainEnded(byEOF: Bool) {
@@ -50,8 +65,13 @@ extension ExchangeDriver {
             else {
                 return attemptFailed(.closedEarly, "an answer without a body")
             }
-            commitPlain()
-            if heldPlain.readableBytes > 0 { send(heldPlain) }
+            if let answerName, heldPlain.readableBytes > 0 {
+                heldPlain = ByteBuffer(bytes: heldPlain.withUnsafeReadableBytes { answerName.renamed($0) })
+                commitPlain(bytes: heldPlain.readableBytes)
+            } else {
+                commitPlain()
+            }
+            if heldPlain.readableBytes > 0 { sendHeldPlain() }
         }
         usage = plainScan.usage
         finishAttempt(.answered)
@@ -59,6 +79,14 @@ extension ExchangeDriver {
     }
 
     // MARK: Streams
+
+    /// What came, with the client's name for the model, as far as its lines are whole.
+    func renamedBytes(_ chunk: ByteBuffer) {
+        var renamed: [UInt8] = []
+        renamed.reserveCapacity(chunk.readableBytes * 2)
+        chunk.withUnsafeReadableBytes { answerName?.feed($0, into: &renamed) }
+        if !renamed.isEmpty { streamBytes(ByteBuffer(bytes: renamed)) }
+    }
 
     func streamBytes(_ chunk: ByteBuffer) {
         let now = loop.now()
@@ -89,6 +117,17 @@ extension ExchangeDriver {
                 if isProgress { progressSeen(at: now) }
                 if machine.isContentCommitted { continue }
                 dropCarry()
+                passFrom = frame.end
+            case .progress(let isNews):
+                if isNews { progressSeen(at: now) }
+                if stream!.hidesProgress {
+                    if machine.isContentCommitted { pass(chunk, passFrom..<range.lowerBound, at: now) }
+                    dropCarry()
+                } else if machine.isContentCommitted {
+                    continue
+                } else {
+                    tellProgress(chunk, range, at: now)
+                }
                 passFrom = frame.end
             case .role, .null:
                 if machine.isContentCommitted { continue }
@@ -222,6 +261,11 @@ extension ExchangeDriver {
     }
 
     func streamEnded() {
+        if answerName != nil {
+            var rest: [UInt8] = []
+            answerName!.finish(into: &rest)
+            if !rest.isEmpty { streamBytes(ByteBuffer(bytes: rest)) }
+        }
         guard stream != nil else { return }
         if answer == .assembled { return assembledEnded() }
         loop.frames.removeAll(keepingCapacity: true)
@@ -257,7 +301,8 @@ extension ExchangeDriver {
         case .error where !machine.isContentCommitted:
             stream!.sawErrorEvent = true
             errorEventCame()
-        case .comment, .role, .null, .empty: if !machine.isContentCommitted { dropCarry() }
+        case .progress where stream!.hidesProgress: dropCarry()
+        case .comment, .role, .null, .empty, .progress: if !machine.isContentCommitted { dropCarry() }
         case .done where !stream!.isProven: break
         case .error: stream!.sawErrorEvent = true
         default:
@@ -285,12 +330,21 @@ extension ExchangeDriver {
         if let stream, machine.isContentCommitted {
             guard stream.carry.isEmpty, !stream.isInsideFrame, !stream.passesTail else { return }
         }
-        if !machine.isHeadCommitted {
-            status = 200
-            client.sendHead(loop.earlyStreamHead(for: self))
-            machine.headCommitted(at: now)
-        }
+        commitHeadEarly(at: now)
         client.sendBody(loop.keepaliveBytes)
         client.sendFlush()
+    }
+
+    private func commitHeadEarly(at now: Instant) {
+        guard !machine.isHeadCommitted else { return }
+        status = 200
+        client?.sendHead(loop.earlyStreamHead(for: self))
+        machine.headCommitted(at: now)
+    }
+
+    /// A client that asked how far its prompt is wants to know it now: it goes out like a keepalive and commits no worker.
+    private func tellProgress(_ chunk: ByteBuffer, _ range: Range<Int>, at now: Instant) {
+        commitHeadEarly(at: now)
+        pass(chunk, range, at: now)
     }
 }

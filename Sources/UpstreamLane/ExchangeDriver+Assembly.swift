@@ -28,6 +28,7 @@ extension ExchangeDriver {
         for frame in loop.frames {
             switch frame.kind {
             case .comment(let isProgress): if isProgress { progressSeen(at: now) }
+            case .progress(let isNews): if isNews { progressSeen(at: now) }
             case .error: return errorEventCame()
             case .role, .null, .empty, .done: break
             case .content, .finish, .usage, .other, .oversized: sawContent = true

@@ -119,12 +119,18 @@ extension ExchangeDriver: UpstreamUser {
         } else {
             answer = .plain
         }
+        answerName = nil
+        if configuration.renamesModels, answer == .stream || (answer == .plain && head.contentType == .json),
+            !head.isEncoded
+        {
+            answerName = scanned?.model.map { AnswerName($0) }
+        }
     }
 
     func upstreamBody(_ bytes: ByteBuffer) {
         switch answer {
         case .plain: plainBytes(bytes)
-        case .stream: streamBytes(bytes)
+        case .stream: answerName == nil ? streamBytes(bytes) : renamedBytes(bytes)
         case .assembled: assembledBytes(bytes)
         case .error:
             if errorBytes.readableBytes + bytes.readableBytes > machine.policy.heldBytesMax {

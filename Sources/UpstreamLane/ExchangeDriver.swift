@@ -56,6 +56,8 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
     var answer = Answer.none
     var answerHead: (head: ResponseHead, bytes: ByteBuffer)?
     var stream: StreamState?
+    /// Of answers that name the model as the client did.
+    var answerName: AnswerName?
     /// Where prompts are asked one by one.
     var series: PromptSeries?
     var plainScan = PlainAnswerScan()
@@ -79,7 +81,7 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
     var lastReadAt = Instant.zero
     var sentAt = Instant.never
     var attemptSentAt = Instant.never
-    /// Of a worker whose plain answers are sent on when they are whole.
+    /// Of a worker whose plain answers are sent on when they are whole, or where all of it is needed to name its model.
     var heldPlain = ByteBuffer()
     var answerBytes = 0
     var usage: TokenUsage?

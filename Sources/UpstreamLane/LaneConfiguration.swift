@@ -6,6 +6,8 @@ package struct LaneConfiguration: Sendable {
     package var replicaName: String
     /// Whether answers carry `x-starling-*`.
     package var showsAnswerFields = true
+    /// Whether answers name the model as the client did, and not as its worker does.
+    package var renamesModels = false
     package var writesAccessLog = true
     package var trustedProxies: TrustedProxies
     /// Origins whose pages may read our answers; `*` for any.

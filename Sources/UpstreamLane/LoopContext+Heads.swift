@@ -66,9 +66,11 @@ extension LoopContext {
         return true
     }
 
-    /// The head of a worker's answer, for the client. `assembledBytes`: the length of a plain answer made of a stream.
+    /// The head of a worker's answer, for the client. `assembledBytes`: the length of a plain answer made of a stream;
+    /// `renamedBytes`: of one in which a name was written over another.
     func responseHead(
-        for exchange: ExchangeDriver, from head: ResponseHead, in bytes: ByteBuffer, assembledBytes: Int? = nil
+        for exchange: ExchangeDriver, from head: ResponseHead, in bytes: ByteBuffer, assembledBytes: Int? = nil,
+        renamedBytes: Int? = nil
     ) -> HTTPResponse {
         var response = HTTPResponse(status: .init(code: head.status))
         let isStream = exchange.answer == .stream
@@ -94,7 +96,7 @@ extension LoopContext {
                 add(fieldName, String(decoding: raw[field.value], as: UTF8.self), to: &response)
             }
         }
-        if !isStream, let length = assembledBytes ?? head.contentLength {
+        if !isStream, let length = assembledBytes ?? renamedBytes ?? head.contentLength {
             add(.contentLength, String(length), to: &response)
         }
         if isStream { addStreamFields(to: &response) }

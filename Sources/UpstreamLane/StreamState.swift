@@ -8,6 +8,8 @@ struct StreamState {
     let hidesUsage: Bool
     /// The usage chunk, which the client asked for, calls itself a whole answer: it is passed on by its right name.
     let renamesUsage: Bool
+    /// Events of progress exist because we asked for them: the client does not see them.
+    let hidesProgress: Bool
     /// Events without data are kept from the client.
     let dropsEmpty: Bool
     /// Whether `[DONE]` alone proves a whole answer. A generic OpenAI server's word is taken; a server known to write
@@ -20,7 +22,7 @@ struct StreamState {
     let saysDone: Bool
     /// Whether an unfinished frame at the end of a read waits for its rest, because it may turn out to be one that is
     /// withheld or preceded by an error.
-    var holdsTail: Bool { hidesUsage || renamesUsage || !doneProvesEnd }
+    var holdsTail: Bool { hidesUsage || renamesUsage || hidesProgress || !doneProvesEnd }
     /// Whole frames that are no content yet, kept back until content commits this worker.
     var held: [ByteBuffer] = []
     var heldBytes = 0
@@ -39,10 +41,12 @@ struct StreamState {
         let isCompletion = route == .chatCompletions || route == .completions
         cutter = EventStreamCutter(
             route: route, commentProgress: dialect.traits.commentsAreProgress,
+            eventProgress: isCompletion && dialect.traits.tellsProgressInEvents,
             counting: dialect.traits.countsUsagePerChoice
                 ? .perChoice(choicesPerPrompt: scanned.choices) : .lastWins,
             assembly: assembly)
         hidesUsage = isCompletion && scanned.includeUsage != true
+        hidesProgress = isCompletion && dialect.traits.tellsProgressInEvents && !scanned.wantsProgress
         dropsEmpty = dialect.traits.sendsEmptyEvents
         renamesUsage = dialect.traits.misnamesUsageEvent && route == .chatCompletions && !hidesUsage
         saysDone = isCompletion

@@ -5,7 +5,7 @@
 import AsyncHTTPClient
 package import Balancing
 package import Determinism
-import InferenceDialect
+package import InferenceDialect
 package import Logging
 import NIOCore
 import NIOPosix
@@ -29,7 +29,8 @@ package final class ProbeService: Service {
     static let canaryPath = "/v1/chat/completions"
     static let tick = Duration.milliseconds(50)
 
-    package typealias Told = @Sendable (_ models: [String], _ worker: WorkerID) -> Void
+    package typealias Told =
+        @Sendable (_ models: [String], _ limits: [String: ModelLimits], _ worker: WorkerID) -> Void
     package typealias Ready = @Sendable (_ worker: Worker) -> Void
 
     private struct Schedule: Sendable {
@@ -241,7 +242,7 @@ package final class ProbeService: Service {
     /// What an answer tells of models: which there are, and which are in memory.
     func take(_ reading: ProbeReading, of worker: Worker, askedAt: Instant) {
         if let models = reading.models {
-            onModels(models, worker.id)
+            onModels(models, reading.limits, worker.id)
             schedule.withLock { $0.inventory[worker.id] = Set(models) }
         }
         switch reading.resident {

@@ -25,7 +25,7 @@ struct LaneMetricsTests {
             ProbeService(
                 routing: table.view, board: board, desk: desk, interval: .seconds(1),
                 loadPolicy: Published(LoadPlanner.Policy()), tls: Published([:]), seed: 1, now: { .zero },
-                onModels: { _, _ in }, onReady: { _ in },
+                onModels: { _, _, _ in }, onReady: { _ in },
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             ).counts
         try table.configure(

@@ -56,9 +56,11 @@ struct LanePolicyTests {
         let first = try settings(
             "server: {max_body_mb: 3}\nload_balancing: {stall_seconds: 15}\nreplica: {name: \"one\"}")
         let next = try settings(
-            "server: {max_body_mb: 9}\nload_balancing: {stall_seconds: 25}\nreplica: {name: \"two\"}")
+            "server: {max_body_mb: 9}\nload_balancing: {stall_seconds: 25}\nreplica: {name: \"two\"}\n"
+                + "models: {answer_model: \"alias\"}")
+        #expect(try !LanePolicy.configuration(first, started: first).renamesModels)
         let made = try LanePolicy.configuration(next, started: first)
-        #expect(made.policy.stall == .seconds(25))
+        #expect(made.policy.stall == .seconds(25) && made.renamesModels)
         #expect(made.policy.requestBodyBytesMax == 3 << 20 && made.replicaName == "one")
     }
 }

@@ -1,4 +1,5 @@
 import Balancing
+import InferenceDialect
 import ReplicaCore
 import Settings
 import Testing
@@ -62,6 +63,27 @@ struct RoutingTableTests {
         #expect(view.modelNames == ["m"] && table.unasked.isEmpty, "it told that it has none")
     }
 
+    @Test("what a worker tells of its model fills in what the operator left out, on this worker alone")
+    func limits() throws {
+        let declared = #"[{name: "m", upstream_name: "m.gguf", context_tokens: 100}, "x"]"#
+        try table.configure(
+            settings("cluster_nodes:\n\(node("a"))\(node("b", models: declared))\(node("c", models: #"["m"]"#))"))
+        let told = [
+            "m": ModelLimits(vocabulary: 7, contextTokens: 70), "m.gguf": ModelLimits(vocabulary: 9, contextTokens: 90),
+        ]
+        func placements() throws -> [[Int?]] {
+            view.models[try #require(view.resolve("m"))].placements.map { [$0.vocabulary, $0.contextTokens] }
+        }
+        table.told(["m"], limits: told, by: WorkerID(rawValue: "a"))
+        table.told(["m.gguf"], limits: told, by: WorkerID(rawValue: "b"))
+        #expect(try placements() == [[7, 70], [9, 100], [nil, nil]])
+        #expect(view.models.first { $0.name == "m" }?.contextTokensMax == nil, "the third does not tell")
+        table.told(["m"], limits: ["m": ModelLimits(contextTokens: 80)], by: WorkerID(rawValue: "a"))
+        #expect(try placements()[0] == [nil, 80], "it came back as another")
+        table.told(["m"], by: WorkerID(rawValue: "a"))
+        #expect(try placements()[0] == [nil, nil])
+    }
+
     @Test("a name told twice is one place")
     func toldTwice() throws {
         try table.configure(settings("cluster_nodes:\n\(node("a"))"))
@@ -80,6 +102,7 @@ struct RoutingTableTests {
         table.view.refresh(&copy, seen: &seen)
         let before = seen
         table.told(many, by: WorkerID(rawValue: "a"))
+        table.told(many, limits: ["not-listed": ModelLimits(vocabulary: 1)], by: WorkerID(rawValue: "a"))
         table.view.refresh(&copy, seen: &seen)
         #expect(seen == before)
     }

@@ -15,9 +15,10 @@ struct CutterRun: Equatable {
 
 /// Feeds the slices that end at these offsets, then the rest, then the end.
 func cut(
-    _ stream: [UInt8], route: InferenceRoute = .chatCompletions, commentProgress: Bool = true, at cuts: [Int] = []
+    _ stream: [UInt8], route: InferenceRoute = .chatCompletions, commentProgress: Bool = true,
+    eventProgress: Bool = false, at cuts: [Int] = []
 ) -> CutterRun {
-    var cutter = EventStreamCutter(route: route, commentProgress: commentProgress)
+    var cutter = EventStreamCutter(route: route, commentProgress: commentProgress, eventProgress: eventProgress)
     var run = CutterRun()
     var frames: [EventStreamCutter.Frame] = []
     var from = 0
@@ -45,9 +46,10 @@ func cut(
 }
 
 func cut(
-    _ stream: String, route: InferenceRoute = .chatCompletions, commentProgress: Bool = true
+    _ stream: String, route: InferenceRoute = .chatCompletions, commentProgress: Bool = true,
+    eventProgress: Bool = false
 ) -> CutterRun {
-    cut(Array(stream.utf8), route: route, commentProgress: commentProgress)
+    cut(Array(stream.utf8), route: route, commentProgress: commentProgress, eventProgress: eventProgress)
 }
 
 /// The kind of one event with this data.

@@ -137,6 +137,44 @@ struct FrameKindTests {
         #expect(cut(stream, commentProgress: false).kinds.allSatisfy { $0 == .comment(progress: false) })
     }
 
+    /// As llama-server writes them where `return_progress` asks for it.
+    private static func told(_ done: Int, cached: Int = 0, index: Int = 0, delta: String = role) -> String {
+        let event = chatChunk(delta, index: index).dropLast()
+        return #"data: \#(event),"prompt_progress":{"total":9,"cache":\#(cached),"processed":\#(done),"time_ms":7}}"#
+            + "\n\n"
+    }
+    private static let role = #"{"role":"assistant","content":null}"#
+
+    @Test("an event of progress is news when more is computed than was cached, and than was said before")
+    func eventProgress() {
+        let stream =
+            Self.told(2, cached: 2) + Self.told(4, cached: 2) + Self.told(4, cached: 2) + Self.told(9, cached: 2)
+            + Self.told(0, index: 1) + Self.told(3, index: 1) + Self.told(9)
+        let news = cut(stream, eventProgress: true)
+        #expect(news.kinds == [false, true, false, true, false, true, true].map { .progress(isNews: $0) })
+        #expect(news.facts == StreamFacts(), "it says nothing of the answer")
+        let bytes = Array(stream.utf8)
+        for place in 0...bytes.count {
+            #expect(cut(bytes, eventProgress: true, at: [place]).kinds == news.kinds, "cut at \(place)")
+        }
+        #expect(cut(stream).kinds.allSatisfy { $0 == .role }, "another kind's word of that name")
+    }
+
+    @Test("what says more than progress, and what only looks like it, is what it says")
+    func noEventProgress() {
+        #expect(cut(Self.told(4, delta: #"{"content":"a"}"#), eventProgress: true).kinds == [.content])
+        let finish = #"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"prompt_progress":{}}"# + "\n\n"
+        #expect(cut(finish, eventProgress: true).kinds == [.finish])
+        let text = #"data: {"choices":[{"index":0,"text":""}],"prompt_progress":{"processed":2,"cache":1}}"# + "\n\n"
+        #expect(cut(text, route: .completions, eventProgress: true).kinds == [.progress(isNews: true)])
+        for value in ["null", "3", "[]"] {
+            let event = #"data: {"choices":[{"index":0,"delta":\#(Self.role)}],"prompt_progress":\#(value)}"# + "\n\n"
+            #expect(cut(event, eventProgress: true).kinds == [.role], "\(value)")
+        }
+        let odd = #"data: {"choices":[],"prompt_progress":{"processed":"x","cache":{}}}"# + "\n\n"
+        #expect(cut(odd, eventProgress: true).kinds == [.progress(isNews: false)])
+    }
+
     @Test("streams of other routes: each event counts, errors and usage are found")
     func typed() {
         let responses = InferenceRoute.other("responses")

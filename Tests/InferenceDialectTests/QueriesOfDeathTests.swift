@@ -76,6 +76,12 @@ struct QueriesOfDeathTests {
             }
             #expect(reason.contains(vocabulary == nil ? "declared" : "31999"))
         }
+        for vocabulary in [32_000, 31_999, nil] {
+            let ignores = vocabulary == 31_999
+            #expect(
+                WorkerDialect.llamaCpp.fit(found, .chatCompletions, vocabulary: vocabulary)
+                    == (ignores ? .ignores(["logit_bias"]) : .yes), "it lives, and the client is told")
+        }
         let top = try scan(chat(#""top_k":5000"#)).get()
         let unknown = ModelOnWorker(name: "m", upstreamName: "m", contextTokens: nil, vocabulary: nil)
         let list = WorkerDialect.mlxLM.prepare(top, unknown, askUsage: false)

@@ -26,6 +26,11 @@ func withoutCeiling(_ body: String) -> String {
     body.replacing(#""max_tokens":\#(ModelOnWorker.maxOutputTokensUsual),"#, with: "", maxReplacements: 1)
 }
 
+/// The same without the wish for progress, which has a test of its own.
+func withoutProgress(_ body: String) -> String {
+    body.replacing(#""return_progress":true,"#, with: "", maxReplacements: 1)
+}
+
 @Suite("Splicing")
 struct SplicingTests {
     private let model = ModelOnWorker(name: "m", upstreamName: "m", contextTokens: nil, vocabulary: nil)
@@ -58,6 +63,37 @@ struct SplicingTests {
         let again = try scan(output).get()
         #expect(again.includeUsage == true)
         #expect(again.model == "m")
+    }
+
+    @Test(
+        "Progress is asked for on a stream whose client did not, once, whatever the client wrote",
+        arguments: [
+            ("", #""return_progress":true,"#, ""), (#","return_progress":true"#, "", #","return_progress":true"#),
+            (#","return_progress": false"#, "", #","return_progress": true"#),
+            (#","return_progress":null"#, "", #","return_progress":true"#),
+            // What is neither is the server's to refuse.
+            (#","return_progress":"x""#, "", #","return_progress":"x""#),
+            (#","return_progress":{"a":1}"#, "", #","return_progress":{"a":1}"#),
+        ])
+    func progress(written: String, atStart: String, becomes: String) throws {
+        func sent(_ body: String, by dialect: WorkerDialect = .llamaCpp, makesStream: Bool = false) throws -> String {
+            let list = dialect.prepare(try scan(body).get(), model, askUsage: false, makesStream: makesStream)
+            return withoutCeiling(spliced(list, into: body))
+        }
+        let body = #"{"model":"m","stream":true"# + written + Self.rest
+        #expect(try sent(body) == "{" + atStart + #""model":"m","stream":true"# + becomes + Self.rest)
+        let plain = #"{"model":"m""# + written + Self.rest
+        #expect(try sent(plain) == plain, "a plain answer has no place for it")
+        #expect(
+            try sent(plain, makesStream: true)
+                == "{" + atStart + #""stream":true,"model":"m""# + becomes + Self.rest)
+        for dialect in WorkerDialect.all where dialect.kind != "llama_cpp" {
+            #expect(try sent(body, by: dialect) == body)
+        }
+        let typed = #"{"model":"m","stream":true,"input":"hi"}"#
+        let responses = InferenceRoute.other("responses")
+        #expect(
+            WorkerDialect.llamaCpp.prepare(try scan(typed, route: responses).get(), model, askUsage: false).isEmpty)
     }
 
     @Test("Usage is not asked for without a stream, or when nobody wants it")

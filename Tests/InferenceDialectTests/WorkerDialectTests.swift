@@ -174,4 +174,28 @@ struct WorkerDialectTests {
             read(": keepalive \(twelve)/\(twelve)") == .advanced(done: 999_999_999_999, of: 999_999_999_999))
         #expect(read(": keepalive 1/9\(twelve)") == .none)
     }
+
+    @Test("exo's comment with a prefill's figures is progress, its keep-alive and its last figures are none")
+    func exoProgress() {
+        let read = { (line: String) in Array(line.utf8).withUnsafeBytes { PromptProgress(comment: $0) } }
+        #expect(WorkerDialect.exo.traits.commentsAreProgress)
+        let figures = #""processed_tokens":4096,"total_tokens":12000"#
+        for object in [
+            #"{"PrefillProgressChunk":{"model":"mlx-community/Llama-3.2-1B-Instruct-4bit",\#(figures)}}"#,
+            #"{"model":"a/b",\#(figures)}"#, #"{ "total_tokens": 12000, "processed_tokens": 4096 }"#,
+        ] { #expect(read(": prefill_progress " + object) == .advanced(done: 4_096, of: 12_000), "\(object)") }
+        for line in [
+            ": keep-alive", #": generation_stats {"prompt_tokens":5,"processed_tokens":1,"total_tokens":2}"#,
+            ": prefill_progress", ": prefill_progress ", ": prefill_progress {", ": prefill_progress {}",
+            #": prefill_progress {"processed_tokens":4}"#, ": prefill_progress {\(figures)",
+            #": prefill_progress {"a":{"b":{\#(figures)}}}"#, #": prefill_progress {"a":{"b":1},\#(figures)}"#,
+            #": prefill_progress {"processed_tokens":-1,"total_tokens":2}"#, ": prefill_progress [\(figures)]",
+        ] { #expect(read(line) == .none, "\(line)") }
+        let room = PromptProgress.lineBytesMax - (": prefill_progress " + #"{"model":"",\#(figures)}"#).utf8.count
+        for more in [0, 1] {
+            let name = String(repeating: "n", count: room + more)
+            let line = ": prefill_progress " + #"{"model":"\#(name)",\#(figures)}"#
+            #expect((read(line) == .none) == (more == 1))
+        }
+    }
 }

@@ -45,6 +45,26 @@ struct WorkerProbeReadingTests {
         #expect(Self.read(.openAI, "/v1/models", 200, #"{"data":[],"object":"list"}"#)?.models == [])
     }
 
+    @Test("llama-server tells a model's vocabulary and the context of one slot; what it leaves out stays unknown")
+    func limits() {
+        let read = { (dialect: WorkerDialect, meta: String) in
+            Self.read(dialect, "/v1/models", 200, #"{"data":[{"id":"m","object":"model"\#(meta)},{"id":"n"}]}"#)?.limits
+        }
+        let seen =
+            #","meta":{"vocab_type":2,"n_vocab":2048,"n_ctx":8192,"n_ctx_train":32768,"n_embd":64,"ftype":"all F32"}"#
+        #expect(read(.llamaCpp, seen) == ["m": ModelLimits(vocabulary: 2_048, contextTokens: 8_192)])
+        let before = #","meta":{"vocab_type":2,"n_vocab":128256,"n_ctx_train":131072,"size":4912898304}"#
+        #expect(
+            read(.llamaCpp, before) == ["m": ModelLimits(vocabulary: 128_256)], "what it was trained with is no promise"
+        )
+        for meta in [
+            "", #","meta":null"#, #","meta":[]"#, #","meta":{"n_vocab":0,"n_ctx":-1}"#, #","meta":{"n_vocab":"#,
+        ] {
+            #expect(read(.llamaCpp, meta)?.isEmpty ?? true, "\(meta)")
+        }
+        #expect(read(.mlxLM, seen) == [:] && read(.openAI, seen) == [:], "nobody else was seen to mean the same by it")
+    }
+
     @Test("which models are in memory, as each kind tells it")
     func residents() {
         let ps = #"{"models":[{"name":"llama3.2:3b","model":"llama3.2:3b","size_vram":2,"details":{"name":"no"}}]}"#

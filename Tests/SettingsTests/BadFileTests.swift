@@ -237,6 +237,9 @@ private let badFiles: [BadFile] = [
         "alias of an alias", oneNode + "models:\n  aliases: {x: m, y: x}\n",
         #"c/g.yaml:4: models.aliases.y points at the alias "x"; point it at a model, aliases do not chain"#),
     BadFile(
+        "whose name", oneNode + "models: {answer_model: \"mine\"}\n",
+        #"c/g.yaml:3: models.answer_model must be one of upstream, alias, not "mine""#),
+    BadFile(
         "allowlist twice", oneNode + "models: {allowlist: [m, m]}\n", #"c/g.yaml:3: models.allowlist lists "m" twice"#),
 ]
 

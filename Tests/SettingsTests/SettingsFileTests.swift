@@ -58,6 +58,7 @@ struct SettingsFileTests {
         #expect(node.maxConcurrency == 4)
         #expect(node.tls == false)
         #expect(settings.models.aliases.map(\.target) == ["llama-7b"])
+        #expect(settings.models.answerModel == .upstream)
     }
 
     @Test(

@@ -200,16 +200,24 @@ struct DialectTests {
     func exoComments() throws {
         let comments = try answer(.exo, chat()).split(separator: "\n").filter { $0.hasPrefix(":") }
         #expect(comments.first == ": keep-alive")
-        #expect(comments[1].hasPrefix(": prefill_progress {\"model\":\"llama-7b\",\"processed_tokens\":4,"))
+        #expect(
+            comments[1].hasPrefix(
+                ": prefill_progress {\"PrefillProgressChunk\":{\"model\":\"llama-7b\",\"processed_tokens\":4,"))
         #expect(comments.last?.hasPrefix(": generation_stats {") == true)
     }
 
     @Test("llama.cpp tells its prefill only where it is asked to")
     func llamaProgress() throws {
         #expect(try !answer(.llamaCpp, chat()).contains("prompt_progress"))
-        #expect(
-            try answer(.llamaCpp, chat("hello", #""return_progress":true"#)).contains(
-                #""prompt_progress":{"total":4,"cache":0,"processed":4}"#))
+        #expect(try !answer(.openAI, chat("hello", #""return_progress":"no flag""#)).contains("prompt_progress"))
+        let told = try answer(.llamaCpp, chat("hello", #""return_progress":true,"n":2"#)).split(separator: "\n")
+        let figures = { (choice: Int, done: Int) in
+            #""choices":[{"index":\#(choice),"delta":{"role":"assistant","content":null},"finish_reason":null}],"#
+                + #""prompt_progress":{"total":4,"cache":0,"processed":\#(done),"time_ms":0}}"#
+        }
+        #expect(told[0].hasSuffix(figures(0, 0)) && told[1].hasSuffix(figures(0, 4)))
+        #expect(told.filter { $0.contains("prompt_progress") }.count == 3)
+        #expect(told.filter { $0.hasSuffix(figures(1, 4)) }.count == 1, "the other choice's comes when it begins")
     }
 
     @Test("cached tokens are told by those that tell them", arguments: Flavor.allCases)

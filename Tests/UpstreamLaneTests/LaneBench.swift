@@ -48,6 +48,7 @@ final class LaneBench {
         var contextTokens: Int?
         var idleConnectionsMax = 256
         var showsAnswerFields = true
+        var renamesModels = false
         var plainAssembly = PlainAssembly.auto
         /// TLS to workers that do not speak it: connected, and never ready.
         var usesTLS = false
@@ -117,6 +118,7 @@ final class LaneBench {
         configuration.policy = plan.policy
         configuration.idleConnectionsMax = plan.idleConnectionsMax
         configuration.showsAnswerFields = plan.showsAnswerFields
+        configuration.renamesModels = plan.renamesModels
         let lines = Lines()
         self.lines = lines
         shared = LaneShared(

@@ -38,7 +38,7 @@ final class ProbeBench: Sendable {
             routing: routing, board: board, desk: desk, interval: Self.interval,
             loadPolicy: Published(LoadPlanner.Policy()), tls: Published([:]), seed: 5,
             now: { clock.now.withLock { $0 } },
-            onModels: { models, worker in told.models.withLock { $0[worker.rawValue] = models } },
+            onModels: { models, _, worker in told.models.withLock { $0[worker.rawValue] = models } },
             onReady: { worker in told.ready.withLock { $0.append(worker.id.rawValue) } },
             logger: Logger(label: "test") { _ in LineLog(lines: logged) })
     }

@@ -75,6 +75,12 @@ class Exchange:
             arrived, limits = re.subn(rb'^(\s*\{)"max_tokens":8192,', rb"\1", arrived, count=1)
             if limits != (self.path in GENERATING):
                 return False
+        if self.kind == "llama_cpp" and self.path in GENERATING and b'"stream":true' in self.body \
+                and b'"return_progress":true' not in self.body:
+            # A stream is asked for its prompt's progress.
+            arrived, wishes = re.subn(rb'^(\s*\{)"return_progress":true,', rb"\1", arrived, count=1)
+            if not wishes:
+                return False
         if not self.usage_asked:
             return arrived == expected
         return any(form in arrived and arrived.replace(form, b"", 1) == expected for form in USAGE_FORMS)

@@ -30,6 +30,8 @@ class Column:
     unknown_model: int
     comment: str | None
     """what a comment before content looks like, or None for no comment at all"""
+    tells_progress: bool
+    """whether a stream that asks with `return_progress` tells how much of its prompt is computed"""
     # C8
     usages: dict[str, int]
     """how many events of a stream tell the usage: of one choice, of two, and where nobody asked"""

@@ -70,6 +70,42 @@ def test_comments_count_what_is_not_cached(worker, expected):
     assert ask(worker, CHAT, body).comments == [": keepalive 1/1"], "all but the last token were in its cache"
 
 
+def test_the_progress_of_a_prompt(worker, expected):
+    """In events of a role and no text, the first of what was cached, before all content. Who does not know the wish ignores it."""
+    body = chat(worker, messages=[{"role": "user", "content": "a wish for progress " * 40}], stream=True)
+    assert not any("prompt_progress" in event for event in ask(worker, CHAT, body).events)
+    told = ask(worker, CHAT, body | {"return_progress": True})
+    figures = [event["prompt_progress"] for event in told.events if "prompt_progress" in event]
+    assert (told.status, told.finish, bool(figures)) == (200, "length", expected.tells_progress)
+    if not expected.tells_progress:
+        return
+    assert all(set(each) == {"total", "cache", "processed", "time_ms"} for each in figures)
+    assert figures[0]["processed"] == figures[0]["cache"] == figures[-1]["total"] - 1, "it was asked before"
+    assert figures[-1]["processed"] == figures[-1]["total"] > 100
+    for event in told.events[:len(figures)]:
+        assert "prompt_progress" in event
+        assert event["choices"][0]["delta"] == {"role": "assistant", "content": None}
+
+
+def test_the_progress_of_several_choices(worker, expected):
+    if not expected.tells_progress:
+        pytest.skip("it tells none")
+    told = ask(worker, CHAT, chat(worker, n=2, stream=True, return_progress=True))
+    assert {event["choices"][0]["index"] for event in told.events if "prompt_progress" in event} == {0, 1}
+
+
+def test_the_progress_of_a_text(worker, expected):
+    told = ask(worker, TEXT, text(worker, prompt="a text whose progress is wanted", stream=True, return_progress=True))
+    choices = [event["choices"][0] for event in told.events if "prompt_progress" in event]
+    assert bool(choices) == expected.tells_progress and told.finish == "length"
+    assert all(choice["text"] == "" and choice["finish_reason"] is None for choice in choices)
+
+
+def test_a_wish_for_progress_that_is_no_flag(worker, expected):
+    told = ask(worker, CHAT, chat(worker, stream=True, return_progress="yes"))
+    assert told.status == (400 if expected.tells_progress else 200)
+
+
 def test_the_usage_of_a_stream(worker, expected):
     told = ask(worker, CHAT, chat(worker, stream=True, stream_options=USAGE))
     with_usage = [event for event in told.events if event.get("usage")]

@@ -98,6 +98,16 @@ def names_a_field(told, fields: list[str]) -> None:
     assert is_placed or any(field in error["message"] or field == error.get("param") for field in fields), error
 
 
+@pytest.mark.parametrize("wish", [None, False, True])
+def test_progress_is_seen_where_it_is_asked_for(worker, replica, expected, wish):
+    """It is asked of every stream's worker that can tell it."""
+    words = [{"role": "user", "content": "progress for its client alone " * 40}]
+    body = chat(worker, messages=words, stream=True) | ({} if wish is None else {"return_progress": wish})
+    told = ask_starling(replica, CHAT, body)
+    is_valid(told, CHAT)
+    assert any("prompt_progress" in event for event in told.events) == (wish is True and expected.tells_progress)
+
+
 @pytest.mark.parametrize("member", NULLABLE)
 def test_null_means_absent(worker, replica, member):
     body = chat(worker, **{member: None})
