@@ -15,6 +15,11 @@ from raw_client import RawConnection
 from scripted_worker import ANSWER, DONE, FINISH, ROLE, ScriptedWorker, answer_plainly, content, event
 
 CHAT = "/v1/chat/completions"
+CLOSED, HALF_OPEN, OPEN = 0, 1, 2
+RETRY_SHARE = 0.2
+"""Of the requests of a total outage; gateways without a budget send each of them to everybody."""
+REFUSALS_MAX = 1
+"""Requests that a dead worker may still be offered before nobody is sent there any more."""
 
 
 def chat(stream: bool = False, words: str = "hello", **more) -> dict:
@@ -288,6 +293,45 @@ def test_breaker_leaves_a_failing_worker_alone(pair):
     until("the worker is taken in again", lambda: pair.replica.post(CHAT, chat())[1].get("x-starling-worker") == "bad", 30, every=0.1)
 
 
+def test_half_open_is_one_exchange(pair):
+    """The trial of a worker whose breaker was open takes its time: as long as it runs, nobody else is sent there."""
+    pair.bad.script = bad_gateway
+    for _ in range(10):
+        assert pair.replica.post(CHAT, chat())[0] == 200
+    assert pair.replica.metric_sum("starling_breaker_state", 'worker="bad"') == OPEN
+    told = threading.Event()
+
+    def slow_trial(visit):
+        told.wait(20)
+        answer_plainly(visit)
+
+    pair.bad.forget()
+    pair.bad.script = slow_trial
+    ended = threading.Event()
+
+    def ask_for_ever() -> None:
+        while not ended.is_set():
+            assert pair.replica.post(CHAT, chat())[0] == 200
+
+    clients = [threading.Thread(target=ask_for_ever) for _ in range(8)]
+    for client in clients:
+        client.start()
+    try:
+        pair.bad.visit(1, seconds=15)
+        good = len(pair.good.visits)
+        until("the others went on", lambda: len(pair.good.visits) >= good + 200, 20)
+        assert len(pair.bad.visits) == 1, "exactly one exchange tries it"
+        assert pair.replica.metric_sum("starling_breaker_state", 'worker="bad"') == HALF_OPEN
+        told.set()
+        until("the worker is taken in again", lambda: len(pair.bad.visits) > 10)
+    finally:
+        told.set()
+        ended.set()
+        for client in clients:
+            client.join(20)
+    assert pair.replica.metric_sum("starling_breaker_state", 'worker="bad"') == CLOSED
+
+
 def test_everybody_is_down(stage):
     """No worker at all: an honest 503 in OpenAI's shape, fast, and the SDK may retry."""
     worker = stage.worker("only")
@@ -301,6 +345,49 @@ def test_everybody_is_down(stage):
 
 
 # Under load
+
+@pytest.mark.parametrize("kind", ["openai", "mlx_lm"])
+def test_one_refused_connect_is_enough(stage, kind):
+    """A worker died unseen, since probes are rare here: the first request that is refused tells for all, and none fails."""
+    sims = [stage.simulator(f"sim-{number}", kind=kind, models=("m",), time_scale=20, slots=32) for number in range(3)]
+    replica = stage.replica(sims, {"load_balancing": {"probe_interval_seconds": 60}})
+    assert {replica.post(CHAT, chat(max_tokens=1))[1]["x-starling-worker"] for _ in range(6)} == {sim.name for sim in sims}
+    request = [request_bytes(CHAT, json.dumps(chat(stream, max_tokens=8)).encode(), replica.key) for stream in (False, True)]
+    sims[1].kill()
+    outcomes = asyncio.run(at_rate(150, 2, lambda number: exchange(replica.port, request[number % 2])))
+    failed = [outcome for outcome in outcomes if outcome.status != 200 or not outcome.whole or not outcome.has_finish]
+    assert not failed, failed[:3]
+    refused = replica.metric_sum("starling_upstream_attempts_total", 'worker="sim-1"', 'outcome="connect_failed"')
+    assert 1 <= refused <= REFUSALS_MAX, f"{refused:g} of {len(outcomes)} requests were refused"
+
+
+OUTAGES = {
+    "errors": ("openai", lambda sim: sim.fault("refuse", status=500)),
+    "doubtful errors": ("vllm_mlx", lambda sim: sim.fault("refuse", status=500)),
+    "resets": ("mlx_lm", lambda sim: sim.fault("reset")),
+    "silent ends": ("llama_cpp", lambda sim: sim.fault("silent_end")),
+    "killed": ("openai", lambda sim: sim.kill()),
+}
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=lambda name: name.replace(" ", "-"))
+def test_retries_in_a_total_outage(stage, outage):
+    """All workers fail at once under 100 requests a second: what is tried again stays a fifth of what was asked."""
+    kind, strike = OUTAGES[outage]
+    sims = [stage.simulator(f"sim-{number}", kind=kind, models=("m",), slots=32) for number in range(4)]
+    replica = stage.replica(sims, {"load_balancing": {"queue_seconds": 1}})
+    for sim in sims:
+        strike(sim)
+    outcomes = asyncio.run(at_rate(100, 3, lambda number: exchange(
+        replica.port, request_bytes(CHAT, json.dumps(chat(number % 2 == 1, f"hello {number}")).encode(), replica.key))))
+    assert not [outcome for outcome in outcomes if outcome.trouble], "everybody was told"
+    assert all(outcome.status >= 500 or outcome.has_error_event for outcome in outcomes)
+    attempts = replica.metric_sum("starling_upstream_attempts_total")
+    retries = replica.metric_sum("starling_upstream_retries_total")
+    print(f"  {outage}: {len(outcomes)} requests, {attempts:g} attempts, {retries:g} of them retries")
+    assert retries <= len(outcomes) * RETRY_SHARE
+    assert attempts <= len(outcomes) * (1 + RETRY_SHARE)
+
 
 @pytest.mark.timing
 @pytest.mark.timeout(180)
