@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
 import socket
 import struct
 import sys
+import threading
+import time
 
 import pytest
 
 from flock.patience import until
 from raw_client import RawConnection
-from scripted_worker import ScriptedWorker, content
+from scripted_worker import ScriptedWorker, answer_plainly, content
 
 pytestmark = pytest.mark.timing
 
 ROUNDS = int(os.environ.get("ACCEPTANCE_LEAVING_ROUNDS", "100"))
 ABORTS = int(os.environ.get("ACCEPTANCE_ABORTS", "2000"))
+PLAIN_ABORTS = int(os.environ.get("ACCEPTANCE_PLAIN_ABORTS", "1000"))
+"""The full form is 10,000."""
 BAR_MS = 50
 CHAT = "/v1/chat/completions"
 
@@ -92,6 +97,49 @@ def test_the_worker_sees_the_close(house, phase, stream, script, how):
     until("no exchange is open", lambda: house.metric_sum("starling_in_flight") == 0)
 
 
+@pytest.fixture(scope="module")
+def assembling_house(long_stage):
+    """A worker that does not notice a lost plain client: it is asked for streams, and plain answers are made of them."""
+    worker: ScriptedWorker = long_stage.worker("scripted-2", kind="mlx_lm")
+    replica = long_stage.replica([worker.node(max_concurrency=8)])
+    until("it has proved itself", lambda: json.loads(replica.get("/admin/workers/scripted-2")[2])["state"] == "healthy")
+    replica.worker = worker
+    return replica
+
+
+@pytest.mark.parametrize("how", ["FIN", "RST"])
+@pytest.mark.parametrize("said", [None, b": keepalive 2048/6000\n\n", content("so")], ids=["head", "prefill", "decode"])
+def test_the_worker_sees_the_close_of_an_assembled_answer(assembling_house, said, how):
+    """The client has had no byte and will have none before the end, so only its connection tells that it left."""
+    house = assembling_house
+    sent = threading.Semaphore(0)
+
+    def observed(visit):
+        if b"Are you there?" in visit.body:
+            return answer_plainly(visit)
+        if said:
+            visit.send_stream_head()
+            visit.send_chunk(said)
+        told.append(visit)
+        sent.release()
+        visit.wait_closed()
+
+    house.worker.script = observed
+    latencies = []
+    for _ in range(ROUNDS):
+        told = []
+        connection = RawConnection(house.port)
+        connection.post(CHAT, body(False), house.key)
+        assert sent.acquire(timeout=10)
+        visit, = told
+        assert visit.json()["stream"] is True
+        left = leave(connection, how)
+        until("the worker sees the close", lambda: visit.closed_ns, 5, every=0.0005)
+        latencies.append((visit.closed_ns - left) / 1e6)
+    judge(latencies)
+    until("no exchange is open", lambda: house.metric_sum("starling_in_flight") == 0)
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 def test_leaving_under_tls(stage, certificate, stream):
     """The two-step ending of TLS, and a client that does not say goodbye."""
@@ -127,7 +175,6 @@ def test_leaving_under_http2(stage, certificate):
         else:
             visit.wait_closed()
 
-    import time
     done: list[bool] = []
     worker = stage.worker(script=two_ways)
     replica = stage.replica([worker], {"server": {"tls": {"certificate": str(certificate[0]), "key": str(certificate[1])}}})
@@ -180,6 +227,19 @@ def test_leaving_the_queue(stage, how, stream):
         judge(_leave_and_read_the_log(replica, how, stream, rounds=40))
         assert len(worker.visits) == 1, "nobody who left the queue reached the worker"
     until("no exchange is open", lambda: replica.metric_sum("starling_in_flight") == 0)
+
+
+def test_leaving_during_a_load(stage):
+    """The worker says that it loads, so clients wait here. Who leaves aborts nothing there: it never heard of them."""
+    worker = stage.worker(kind="llama_cpp", probe_status=503)
+    replica = stage.replica([worker])
+    assert json.loads(replica.get(f"/admin/workers/{worker.name}")[2])["state"] == "loading"
+    for how, stream in itertools.product(("FIN", "RST"), (False, True)):
+        judge(_leave_and_read_the_log(replica, how, stream, rounds=40))
+    assert not worker.visits
+    until("no exchange is open", lambda: replica.metric_sum("starling_in_flight") == 0)
+    worker.probe_status = 200
+    assert replica.post(CHAT, body(False))[0] == 200, "the load ended well"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a full accept queue drops connects silently on Linux only")
@@ -260,19 +320,40 @@ def test_random_aborts_leave_nothing_behind(stage):
     sims = [stage.simulator(f"sim-{kind}", kind=kind, time_scale=20, models=("m",)) for kind in ("mlx_lm", "llama_cpp", "openai")]
     replica = stage.replica(sims, {"load_balancing": {"strategy": "least_connections", "queue_seconds": 20}})
     generator = random.Random(7)
-
-    def wave(count: int) -> None:
-        asyncio.run(_abort_many(replica.port, replica.key, count, generator))
-        until("no exchange is open", lambda: replica.metric_sum("starling_in_flight") == 0, 30)
-
-    wave(max(1000, ABORTS // 4))
+    wave(replica, max(1000, ABORTS // 4), generator)
     before = replica.child.resident_kib()
-    wave(ABORTS)
+    wave(replica, ABORTS, generator)
     after = replica.child.resident_kib()
     print(f"  resident {before} KiB before, {after} KiB after {ABORTS} aborts")
     assert after <= before * 1.05
+    nothing_is_held(replica, sims)
+
+
+@pytest.mark.timeout(900)
+def test_random_aborts_of_plain_requests_leave_nothing_behind(stage):
+    """Of workers that would not notice: the answers are assembled, so each departure closes a stream."""
+    sims = [stage.simulator(f"sim-{kind}", kind=kind, time_scale=4, models=("m",), slots=16) for kind in ("mlx_lm", "llama_cpp")]
+    replica = stage.replica(sims, {"load_balancing": {"strategy": "least_connections", "queue_seconds": 20}})
+    wave(replica, PLAIN_ABORTS, random.Random(8), streams=0)
+    nothing_is_held(replica, sims)
+    left = sum(sim.state()["counters"]["left"] for sim in sims)
+    print(f"  {left} of {PLAIN_ABORTS} left while a worker computed for them")
+    assert left > PLAIN_ABORTS / 20, "too few reached a worker: the test shows nothing"
+
+
+def wave(replica, count: int, generator: random.Random, streams: float = 0.6) -> None:
+    asyncio.run(_abort_many(replica.port, replica.key, count, generator, streams))
+    until("no exchange is open", lambda: replica.metric_sum("starling_in_flight") == 0, 30)
+
+
+def nothing_is_held(replica, sims) -> None:
+    """No slot, no ticket, no tokens reserved, on either side; and the next request is served."""
     for sim in sims:
-        until(f"{sim.name} is idle", lambda: not any_running(sim.state()), 30)
+        until(f"{sim.name} is idle", lambda: not any_running(sim.state()) and not sim.state()["queued"], 30)
+    until("no slot of ours is taken", lambda: replica.metric_sum("starling_worker_running") == 0)
+    assert replica.metric_sum("starling_queued") == 0
+    for worker in json.loads(replica.get("/admin/workers")[2])["data"]:
+        assert (worker["running"], worker["prompt_tokens_ahead"], worker["output_tokens_ahead"]) == (0, 0, 0), worker
     assert replica.metric_sum("starling_faults_total") == 0, "no rule of our own was broken"
     assert replica.post(CHAT, body(False, max_tokens=4))[0] == 200
 
@@ -283,7 +364,7 @@ def any_running(state: dict) -> bool:
     return bool([slot for slot in running if slot.get("phase") not in (None, "idle")] if isinstance(running, list) else running)
 
 
-async def _abort_many(port: int, key: str, count: int, generator: random.Random, at_once: int = 48) -> None:
+async def _abort_many(port: int, key: str, count: int, generator: random.Random, streams: float, at_once: int = 48) -> None:
     gate = asyncio.Semaphore(at_once)
 
     async def one(number: int, wait: float, stream: bool, rude: bool, tokens: int) -> None:
@@ -305,5 +386,5 @@ async def _abort_many(port: int, key: str, count: int, generator: random.Random,
                 writer.close()
 
     await asyncio.gather(*(
-        one(number, generator.random() * 0.25, generator.random() < 0.6, generator.random() < 0.5, generator.randint(1, 400))
+        one(number, generator.random() * 0.25, generator.random() < streams, generator.random() < 0.5, generator.randint(1, 400))
         for number in range(count)))
