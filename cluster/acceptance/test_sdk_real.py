@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pathlib
 import random
 import socket
-import subprocess
 import sys
 import time
 
@@ -155,18 +153,6 @@ def test_leaving_a_stream_frees_the_worker(real, client):
     assert client.chat.completions.create(model="tiny-llama", messages=HELLO, max_tokens=2).choices
 
 
-def processor_seconds(pid: int) -> float:
-    """What the process and its threads have computed so far."""
-    statistics = pathlib.Path(f"/proc/{pid}/stat")
-    if statistics.exists():
-        fields = statistics.read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    # macOS: minutes:seconds.hundredths
-    told = subprocess.run(["ps", "-o", "time=", "-p", str(pid)], capture_output=True, text=True, check=True)
-    minutes, _, seconds = told.stdout.strip().rpartition(":")
-    return 60 * float(minutes.replace(":", "") or 0) + float(seconds)
-
-
 def test_abandoned_plain_answers_cost_the_worker_nothing_more(real):
     """Clients ask for plain answers of many seconds and leave at random moments: soon after the last, nobody computes."""
     chance = random.Random(7)
@@ -190,9 +176,9 @@ def test_abandoned_plain_answers_cost_the_worker_nothing_more(real):
 
     def rests() -> bool:
         """Whether it computes for at most a tenth of half a second."""
-        began, before = time.monotonic(), processor_seconds(real.worker.child.pid)
+        began, before = time.monotonic(), real.worker.child.processor_seconds()
         until("half a second is over", lambda: time.monotonic() > began + 0.5, every=0.05)
-        return processor_seconds(real.worker.child.pid) - before <= 0.05
+        return real.worker.child.processor_seconds() - before <= 0.05
 
     # One look's length and the bound of one second; the third is a busy machine's.
     until("the worker rests", rests, 3, every=0)

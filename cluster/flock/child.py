@@ -132,6 +132,17 @@ class Child:
         out = subprocess.run(["ps", "-o", "rss=", "-p", str(self.pid)], capture_output=True, text=True, check=True)
         return int(out.stdout)
 
+    def processor_seconds(self) -> float:
+        """What the process and its threads have computed so far."""
+        statistics = Path(f"/proc/{self.pid}/stat")
+        if statistics.exists():
+            fields = statistics.read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        # macOS: minutes:seconds.hundredths
+        told = subprocess.run(["ps", "-o", "time=", "-p", str(self.pid)], capture_output=True, text=True, check=True)
+        minutes, _, seconds = told.stdout.strip().rpartition(":")
+        return 60 * float(minutes.replace(":", "") or 0) + float(seconds)
+
 
 def wait_for_file(path: Path, child: Child, seconds: float = 30) -> dict:
     """Read the JSON that a child writes once it listens. A child that ends first is an error with its last words."""

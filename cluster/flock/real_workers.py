@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import http.client
 import json
+import os
 import socket
 import subprocess
 import tempfile
@@ -62,6 +63,11 @@ class RealWorker:
         if done.returncode:
             raise AssertionError(f"{script} --setup ended with {done.returncode}: {done.stderr}")
 
+    @classmethod
+    def is_built(cls) -> bool:
+        """Whether it could be started within a minute or two."""
+        return True
+
     def completes(self) -> bool:
         """Whether it makes a token: the only proof that it lives."""
         if not self.child.is_running:
@@ -113,6 +119,12 @@ class LlamaServer(RealWorker):
     @classmethod
     def set_up(cls, seconds: float = 1800) -> None:
         super().set_up(seconds)
+
+    @classmethod
+    def is_built(cls) -> bool:
+        if named := os.environ.get("LLAMA_SERVER"):
+            return os.access(named, os.X_OK)
+        return any((WORKERS / ".work").glob("llama-server-*/build/bin/llama-server"))
 
     def node(self, **more) -> dict:
         node = super().node(max_concurrency=2)
