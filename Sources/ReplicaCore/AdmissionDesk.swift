@@ -37,12 +37,15 @@ package final class AdmissionDesk: Sendable {
 
     private struct State: Sendable {
         var lines: [ModelIndex: Line] = [:]
+        /// Of those who wait in no line. At most `bound`.
+        var wishes: [TicketID: (model: ModelIndex, loading: Loading)] = [:]
         var nextTicket: UInt64 = 0
         var bound: Int
     }
 
     private let state: Mutex<State>
     private let total = Atomic<Int>(0)
+    private let wished = Atomic<Int>(0)
 
     /// At most `bound` exchanges wait for one model.
     package init(bound: Int) { state = Mutex(State(bound: bound)) }
@@ -118,28 +121,58 @@ package final class AdmissionDesk: Sendable {
         }
     }
 
+    /// For one that waits outside the lines: only what it would have loaded. Nil when too many do.
+    package func wish(_ model: ModelIndex, _ loading: Loading) -> TicketID? {
+        state.withLock { state in
+            guard state.wishes.count < state.bound else { return nil }
+            let ticket = TicketID(rawValue: state.nextTicket)
+            state.nextTicket += 1
+            state.wishes[ticket] = (model, loading)
+            wished.store(state.wishes.count, ordering: .sequentiallyConsistent)
+            return ticket
+        }
+    }
+
+    /// `loading`: nil when it waits no more.
+    package func updateWish(_ ticket: TicketID, _ loading: Loading?) {
+        state.withLock { state in
+            guard let wish = state.wishes.removeValue(forKey: ticket) else { return }
+            if let loading { state.wishes[ticket] = (wish.model, loading) }
+            wished.store(state.wishes.count, ordering: .sequentiallyConsistent)
+        }
+    }
+
     /// What those who wait would have loaded, and how many wait for each model at all.
     package func wants() -> (wants: [LoadPlanner.Want], waiting: [ModelIndex: Int]) {
-        guard waitingTotal > 0 else { return ([], [:]) }
+        guard waitingTotal > 0 || wished.load(ordering: .sequentiallyConsistent) > 0 else { return ([], [:]) }
         return state.withLock { state in
-            var wants: [LoadPlanner.Want] = []
+            var wants: [ModelIndex: LoadPlanner.Want] = [:]
             var waiting: [ModelIndex: Int] = [:]
             for (model, line) in state.lines where !line.wakes.isEmpty {
                 waiting[model] = line.wakes.count
-                guard let first = line.loadings.first?.value else { continue }
-                var want = LoadPlanner.Want(model: model, since: first.since, expectedWait: 0, workers: [])
-                for loading in line.loadings.values {
-                    want.since = min(want.since, loading.since)
-                    want.expectedWait = max(want.expectedWait, loading.expectedWait)
-                    want.workers.formUnion(loading.workers)
-                }
-                wants.append(want)
+                for loading in line.loadings.values { wants[model, default: .init(model, loading)].add(loading) }
             }
-            return (wants, waiting)
+            for wish in state.wishes.values {
+                waiting[wish.model, default: 0] += 1
+                wants[wish.model, default: .init(wish.model, wish.loading)].add(wish.loading)
+            }
+            return (Array(wants.values), waiting)
         }
     }
 
     package func waiting(_ model: ModelIndex) -> Int { state.withLock { $0.lines[model]?.wakes.count ?? 0 } }
 
     package var waitingTotal: Int { total.load(ordering: .sequentiallyConsistent) }
+}
+
+extension LoadPlanner.Want {
+    fileprivate init(_ model: ModelIndex, _ first: AdmissionDesk.Loading) {
+        self.init(model: model, since: first.since, expectedWait: 0, workers: [])
+    }
+
+    fileprivate mutating func add(_ loading: AdmissionDesk.Loading) {
+        since = min(since, loading.since)
+        expectedWait = max(expectedWait, loading.expectedWait)
+        workers.formUnion(loading.workers)
+    }
 }

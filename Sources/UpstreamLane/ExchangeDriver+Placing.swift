@@ -348,7 +348,7 @@ extension ExchangeDriver {
     }
 
     /// What the last look found of workers that could serve this exchange if they had the model.
-    private func loading(at now: Instant) -> AdmissionDesk.Loading? {
+    func loading(at now: Instant) -> AdmissionDesk.Loading? {
         guard !loop.cold.workers.isEmpty else { return nil }
         let since = queuedSince == .never ? now : queuedSince
         let ahead = loop.shared.desk.waiting(view.models[modelPosition].index)
@@ -405,6 +405,10 @@ extension ExchangeDriver {
     }
 
     func dropTicket() {
+        if let loadWish {
+            loop.shared.desk.updateWish(loadWish, nil)
+            self.loadWish = nil
+        }
         if let ticket {
             loop.shared.desk.cancel(view.models[modelPosition].index, ticket)
             self.ticket = nil

@@ -75,7 +75,7 @@ extension ExchangeDriver {
                     reservation = position
                     ignoredParameters = ignored
                 }
-            case .full: break
+            case .full: wish(at: now)
             case .none(let reason): return concludeWithoutCandidate(reason)
             }
         }
@@ -83,6 +83,17 @@ extension ExchangeDriver {
         if queuedSince == .never { queuedSince = now }
         machine.queuedAlone(at: now)
         armClock()
+    }
+
+    /// It waits in nobody's line, and still its model has to come to where it could go.
+    private func wish(at now: Instant) {
+        let loading = loading(at: now)
+        if let loadWish {
+            loop.shared.desk.updateWish(loadWish, loading)
+            if loading == nil { self.loadWish = nil }
+        } else if let loading {
+            loadWish = loop.shared.desk.wish(view.models[modelPosition].index, loading)
+        }
     }
 
     /// False: not yet.

@@ -44,6 +44,8 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
     var triedPositions: [Int] = []
     var placement: PlacedWorker?
     var ticket: TicketID?
+    /// Of one that waits in no line for a model to be loaded.
+    var loadWish: TicketID?
     /// It was this exchange's turn in the queue, so it goes back to the front if the slot is gone.
     var wasWoken = false
     var admittedAt: Instant

@@ -135,7 +135,6 @@ extension ProbeService {
         } else {
             noteLoad(of: load.worker.id, seconds: seconds)
             counts.note(load.worker.index, .loaded)
-            tell(load.worker, .canaryClean)
         }
         onReady(load.worker)
     }
@@ -191,7 +190,10 @@ extension ProbeService {
             Self.canaryPath, json: Self.canaryBody(load.model.upstreamName), to: load.worker, tls: tls, within: seconds)
         switch answer {
         case .reply(let status, let body):
-            if (200..<300).contains(status) { return nil }
+            if (200..<300).contains(status) {
+                tell(load.worker, .canaryClean)
+                return nil
+            }
             return "it answered \(status): \(String(decoding: body.prefix(Self.toldBytesMax), as: UTF8.self))"
         case .refused: return "it refused the connection"
         case .failed(let why): return why

@@ -1,4 +1,5 @@
 import Balancing
+import Determinism
 import ExchangeFlow
 import NIOCore
 import ReplicaCore
@@ -56,6 +57,40 @@ struct SuspicionTests {
                 #expect(bench.clients[2].status == 200)
                 #expect(bench.workers.reduce(0) { $0 + $1.requests.count } == 3)
                 #expect(bench.shared.poison.forget(nil) && bench.shared.poison.hasNone)
+            }
+        }
+    }
+
+    @Test("a suspect whose model is in no memory after the death has it loaded, though it waits in no line")
+    func loads() async throws {
+        try await LaneBench.run(Self.plan(2)) { run in
+            try await run.on { bench in
+                Self.dieOfPoison(bench)
+                for place in 0..<2 {
+                    bench.shared.board.withModels(bench.index(place)) { $0.told([bench.model], askedAt: .zero) }
+                }
+                bench.ask(Self.asking("poison"))
+                for place in 0..<2 {
+                    bench.shared.board.withModels(bench.index(place)) { $0.told([], askedAt: .zero) }
+                }
+            }
+            try await run.until("it waits for its model") { bench in
+                bench.pass(.seconds(1))
+                return bench.shared.desk.wants().wants.first?.workers.isEmpty == false
+            }
+            try await run.on { bench in
+                #expect(bench.shared.desk.waitingTotal == 0 && bench.shared.desk.wants().waiting == [bench.model: 1])
+                for place in 0..<2 {
+                    bench.shared.board.withModels(bench.index(place)) { $0.told([bench.model], askedAt: .zero) }
+                }
+            }
+            try await run.until("the second trial") { bench in
+                bench.pass(.seconds(1))
+                return !bench.clients[0].endings.isEmpty
+            }
+            try await run.on { bench in
+                #expect(bench.clients[0].text.contains("worker.poisoned_request") && bench.owed == [])
+                #expect(bench.shared.desk.wants().wants.isEmpty)
             }
         }
     }

@@ -95,8 +95,9 @@ struct LoadTests {
         try await bench.run {
             try await until("healthy") { bench.condition() == .healthy && state(bench, Self.b) == .available }
             #expect(want(Self.b, bench) != nil)
-            try await until("it is there") { state(bench, Self.b) == .resident }
-            #expect(state(bench, Self.a) == .available)
+            try await until("one is there and the other gone") {
+                state(bench, Self.b) == .resident && state(bench, Self.a) == .available
+            }
             let posts = server.asked.map(\.line).filter { $0.hasPrefix("POST /v1/models") }
             #expect(posts == ["POST /v1/models/a/unload", "POST /v1/models/b/load"])
         }
