@@ -12,7 +12,7 @@ extension WorkerDialect {
             poolsConnections: false, idleSecondsMax: 0, requestsPerConnectionMax: 1, connectBacklog: 64,
             defaultSlots: 8,
             commentsAreProgress: true, canary: .loadUnlessResident, diesOfUnknownTokens: false,
-            holdsPlainAnswers: true, repairs: [.setsCeiling]),
+            holdsPlainAnswers: true, repairs: [.removesNulls, .renamesCeiling, .setsCeiling]),
         questions: [
             ProbeRequest(path: "/node_id", subject: .health),
             // The plain list is its whole catalogue.
@@ -26,14 +26,21 @@ extension WorkerDialect {
             default: ProbeReading(life: (200..<300).contains(reply.status) ? .alive : .failed)
             }
         },
-        fitting: { _, route in
+        fitting: { needs, route in
             switch route {
-            case .chatCompletions: .yes
-            case .completions: .no("exo has no text completions")
-            case .embeddings: .no("exo has no embeddings")
+            case .chatCompletions: break
+            case .completions: return .no("exo has no text completions")
+            case .embeddings: return .no("exo has no embeddings")
             case .other(let name):
-                ["messages", "responses"].contains(name) ? .yes : .no("exo has no route /v1/\(name)")
+                return ["messages", "responses"].contains(name) ? .yes : .no("exo has no route /v1/\(name)")
             }
+            // Its code has members for them, and looks at none of them.
+            var ignored: [String] = []
+            if needs.contains(.manyChoices) { ignored.append("n") }
+            if needs.contains(.structuredOutput) { ignored.append("response_format") }
+            if needs.contains(.requiredTool) { ignored.append("tool_choice") }
+            if needs.contains(.logitBias) { ignored.append("logit_bias") }
+            return ignored.isEmpty ? .yes : .ignores(ignored)
         },
         judging: { answer in
             switch answer.status {

@@ -6,7 +6,7 @@ extension WorkerDialect {
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 10_000, connectBacklog: 64,
             defaultSlots: 4, commentsAreProgress: false, canary: .loadUnlessResident, diesOfUnknownTokens: false,
-            repairs: [.setsCeiling]),
+            repairs: [.removesNulls, .renamesCeiling, .setsCeiling]),
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
             ProbeRequest(path: "/v1/models/status", subject: .residents),
@@ -20,7 +20,16 @@ extension WorkerDialect {
             default: return .list(reply)
             }
         },
-        fitting: { _, _ in .yes },
+        fitting: { needs, route in
+            if route == .completions, needs.contains(.tokenPrompt) {
+                return .no("omlx takes no prompt of token ids", field: "prompt")
+            }
+            var ignored: [String] = []
+            if needs.contains(.manyChoices) { ignored.append("n") }
+            if needs.contains(.logprobs) { ignored.append("logprobs") }
+            if needs.contains(.logitBias) { ignored.append("logit_bias") }
+            return ignored.isEmpty ? .yes : .ignores(ignored)
+        },
         judging: { answer in
             if answer.says("projected memory"), answer.says("would exceed") { return .capacity }
             switch answer.status {

@@ -6,7 +6,7 @@ extension WorkerDialect {
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 30, requestsPerConnectionMax: 10_000, connectBacklog: 64,
             defaultSlots: 1, commentsAreProgress: false, canary: .loadUnlessResident, wantsLocalHost: true,
-            diesOfUnknownTokens: false, repairs: [.setsCeiling]),
+            diesOfUnknownTokens: false, repairs: [.renamesCeiling, .setsCeiling]),
         questions: [
             ProbeRequest(path: "/api/version", subject: .health), ProbeRequest(path: "/api/tags", subject: .models),
             ProbeRequest(path: "/api/ps", subject: .residents),
@@ -22,9 +22,15 @@ extension WorkerDialect {
             default: return .list(reply, form)
             }
         },
-        fitting: { _, route in
+        fitting: { needs, route in
             if case .other(let name) = route, name != "responses" { return .no("ollama has no route /v1/\(name)") }
-            return .yes
+            if route == .completions, !needs.isDisjoint(with: [.listPrompt, .tokenPrompt]) {
+                return .no("ollama takes one prompt, as text", field: "prompt")
+            }
+            var ignored: [String] = []
+            if needs.contains(.manyChoices) { ignored.append("n") }
+            if needs.contains(.logitBias) { ignored.append("logit_bias") }
+            return ignored.isEmpty ? .yes : .ignores(ignored)
         },
         judging: { answer in
             switch answer.status {

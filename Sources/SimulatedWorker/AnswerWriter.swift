@@ -32,7 +32,9 @@ package struct AnswerWriter: Sendable {
         tellers = ask.plan.choices.map(ChoiceTeller.init)
         opened = Array(repeating: false, count: tellers.count)
         ended = opened
-        let object = ask.route == .text ? "text_completion" : ask.stream ? "chat.completion.chunk" : "chat.completion"
+        let object =
+            ask.route == .text
+            ? "text_completion" : ask.stream && !flavor.misnamesEvents ? "chat.completion.chunk" : "chat.completion"
         self.object = object
         prefix = Self.prefix(flavor, id, object, model, created)
     }
@@ -274,9 +276,10 @@ package struct AnswerWriter: Sendable {
         if finish != nil, isTold {
             text.raw(",")
             usage(completion: tellers[choice].plan.tokens, cachedTokens, &text)
-        } else if flavor == .vllmMLX, ask.route == .chat {
+        } else if flavor == .exo || (flavor == .vllmMLX && ask.route == .chat) {
             text.raw(",\"usage\":null")
         }
+        if flavor == .exo { text.raw(",\"service_tier\":null") }
         // A chat whose usage has an event of its own has the timings there.
         if finish != nil, flavor == .llamaCpp, ask.route == .text || !ask.includeUsage {
             timings(tellers[choice].plan.tokens, cachedTokens, &text)

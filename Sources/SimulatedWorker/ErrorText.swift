@@ -48,12 +48,18 @@ package enum ErrorText {
         ]).bytes
     }
 
-    /// exo writes the status once more into the body.
+    /// exo writes the status once more into the body, in words and as a number.
     static func exo(_ status: Int, _ message: String) -> [UInt8] {
-        JSONValue.members([
+        let type =
+            switch status {
+            case 400: "Bad Request"
+            case 404: "Not Found"
+            case 503: "Service Unavailable"
+            default: "Internal Server Error"
+            }
+        return JSONValue.members([
             "error": .members([
-                "message": .string(message), "type": .string(status < 500 ? "invalid_request_error" : "server_error"),
-                "code": .integer(status),
+                "message": .string(message), "type": .string(type), "param": .null, "code": .integer(status),
             ])
         ]).bytes
     }

@@ -4,8 +4,8 @@ extension Flavor {
     package var hasTextCompletions: Bool { self != .exo }
     /// `/v1/messages` and `/v1/responses`, of those that were observed.
     package var hasForeignRoutes: Bool { self == .llamaCpp || self == .vllmMLX }
-    package var obeysResponseFormat: Bool { self != .mlxLM }
-    package var obeysToolChoice: Bool { self != .mlxLM }
+    package var obeysResponseFormat: Bool { self != .mlxLM && self != .exo }
+    package var obeysToolChoice: Bool { self != .mlxLM && self != .exo }
     /// vllm_mlx reads a list of stop texts and goes on past them.
     var obeysStop: Bool { self != .vllmMLX }
     /// mlx_lm compares tokens: a stop text inside of a word is not found.
@@ -13,8 +13,14 @@ extension Flavor {
     package var obeysSeed: Bool { self != .vllmMLX }
     /// `n`. Assumed ignored by those that were only read about.
     package var obeysChoices: Bool { self == .openAI || self == .llamaCpp }
-    /// vllm_mlx knows `max_tokens` alone and goes on past the newer name's limit.
-    package var obeysCompletionCeiling: Bool { self != .vllmMLX }
+    /// These know `max_tokens` alone and go on past the newer name's limit.
+    package var obeysCompletionCeiling: Bool { ![.vllmMLX, .exo, .ollama, .oMLX].contains(self) }
+    /// A null where a flag should be is refused; elsewhere it means nothing.
+    var refusesNullStream: Bool { [.vllmMLX, .exo, .oMLX].contains(self) }
+    /// ollama reads a prompt that is a text, and no other.
+    var takesOneText: Bool { self == .ollama }
+    /// exo calls each event of a stream by the name of a plain answer.
+    var misnamesEvents: Bool { self == .exo }
     /// llama.cpp serves whatever it has loaded under any name.
     package var servesUnknownModels: Bool { self == .llamaCpp }
     /// Its comments on a prefill leave out what was in the cache.
@@ -24,16 +30,16 @@ extension Flavor {
     /// Requests above the context are refused; mlx_lm has no limit and goes on.
     package var refusesLongPrompts: Bool { self != .mlxLM }
     package var reportsCachedTokens: Bool { [.openAI, .mlxLM, .llamaCpp, .oMLX].contains(self) }
-    /// Seen of mlx_lm's plain answers and of llama.cpp; vllm_mlx has none, and of the others it is not known.
+    /// Seen of mlx_lm's plain answers and of llama.cpp, read of exo; vllm_mlx has none, and of the others it is not known.
     func hasLogprobs(stream: Bool) -> Bool {
-        self == .openAI || self == .llamaCpp || (self == .mlxLM && !stream)
+        self == .openAI || self == .llamaCpp || self == .exo || (self == .mlxLM && !stream)
     }
     /// Texts get the log-probabilities of chats.
     var hasOneShapeOfLogprobs: Bool { self == .mlxLM || self == .llamaCpp }
     /// `"logprobs":null` stands in a choice that has none: not where nobody was seen to write it.
     func saysNull(_ route: Ask.Route, stream: Bool) -> Bool {
         switch self {
-        case .mlxLM, .vllmMLX: false
+        case .mlxLM, .vllmMLX, .ollama, .oMLX: false
         case .llamaCpp: route == .text
         default: !stream
         }

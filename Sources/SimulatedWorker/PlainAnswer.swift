@@ -45,6 +45,7 @@ extension AnswerWriter {
         // llama.cpp counts only one of several choices.
         let completion = flavor == .llamaCpp ? tellers.last?.plan.tokens ?? 0 : ask.plan.completionTokens
         usage(completion: completion, cachedTokens, &text)
+        if flavor == .exo { text.raw(",\"service_tier\":null") }
         if flavor == .lmStudio { text.raw(",\"stats\":{}") }
         if flavor == .vllmMLX, ask.route == .chat { text.raw(",\"generation_metadata\":null") }
         if flavor == .llamaCpp { timings(completion, cachedTokens, &text) }

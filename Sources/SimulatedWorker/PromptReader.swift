@@ -17,8 +17,9 @@ struct PromptReader {
             case .mlxLM:
                 let message = "Cannot apply chat template to an empty conversation. Provide at least one message."
                 throw .answer(status: 404, body: ErrorText.flat(message))
-            case .llamaCpp, .vllmMLX: break
-            case .openAI, .exo, .ollama, .lmStudio, .oMLX:
+            // exo answers an empty message.
+            case .llamaCpp, .vllmMLX, .exo: break
+            case .openAI, .ollama, .lmStudio, .oMLX:
                 throw ErrorText.invalid(flavor, "messages", "messages must not be empty")
             }
         }
@@ -42,6 +43,9 @@ struct PromptReader {
     /// `prompt` or `input`: a text, several, token numbers, or several lists of them.
     func texts(_ value: JSONValue?, _ name: String) throws(Refusal) -> [Prompt] {
         if let text = value?.text { return [Self.prompt(text)] }
+        if flavor.takesOneText, name == "prompt", value != nil {
+            throw ErrorText.invalid(flavor, name, "cannot unmarshal into field CompletionRequest.prompt of type string")
+        }
         guard let items = value?.items, !items.isEmpty, items.count <= Self.promptsMax || items[0].whole != nil else {
             throw ErrorText.invalid(
                 flavor, name, value == nil ? "Request did not contain a \(name)" : "\(name) is of no use")

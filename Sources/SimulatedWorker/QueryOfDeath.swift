@@ -29,6 +29,9 @@ struct QueryOfDeath {
         case .llamaCpp: try checkLlama()
         default: break
         }
+        if flavor.refusesNullStream, request["stream"] == .null {
+            throw .answer(status: 422, body: ErrorText.unprocessable("stream", "Input should be a valid boolean"))
+        }
     }
 
     private func given(_ name: String) -> JSONValue? {
@@ -99,9 +102,6 @@ struct QueryOfDeath {
 
     private func checkVLLM() throws(Refusal) {
         if biasesUnknownTokens { throw .processDies }
-        if request["stream"] == .null {
-            throw ErrorText.invalid(flavor, "stream", "Input should be a valid boolean")
-        }
         // The complaint shows the input, which cannot be written down.
         if hasLoneSurrogateInStop { throw .answer(status: 500, body: ErrorText.internalServerError) }
         if let stop = given("stop"), stop.text != nil || stopIsNoText {

@@ -107,6 +107,20 @@ struct RepairTests {
         #expect(try repaired(none, by: .vllmMLX) == #"{"model":"m","messages":[{"role":"user"}]}"#)
     }
 
+    @Test("kinds that know max_tokens alone get the limit by that name, and whoever takes no null for stream gets none")
+    func olderCeiling() throws {
+        for dialect in [WorkerDialect.exo, .ollama, .lmStudio, .oMLX] {
+            #expect(
+                try repaired(chat(#""max_completion_tokens":3"#), by: dialect) == chat(#""max_tokens":3"#),
+                "\(dialect.kind) would go on past it")
+        }
+        let null = #"{"stream":null,"model":"m","messages":[{"role":"user"}]}"#
+        for dialect in [WorkerDialect.exo, .oMLX] {
+            #expect(
+                try repaired(null, by: dialect) == #"{"model":"m","messages":[{"role":"user"}]}"#, "\(dialect.kind)")
+        }
+    }
+
     @Test("the request that needs the most edits stays within their bound, for every kind")
     func mostEdits() throws {
         let nulls = [

@@ -97,6 +97,30 @@ struct WorkerDialectTests {
         }
     }
 
+    @Test("what kinds that were only read ignore and refuse, as their code and their documentation say")
+    func readFits() {
+        let all: RequestNeeds = [.manyChoices, .structuredOutput, .requiredTool, .logitBias, .logprobs, .seed]
+        #expect(
+            WorkerDialect.exo.fit(all, .chatCompletions)
+                == .ignores(["n", "response_format", "tool_choice", "logit_bias"]))
+        #expect(WorkerDialect.ollama.fit(all, .chatCompletions) == .ignores(["n", "logit_bias"]))
+        #expect(WorkerDialect.oMLX.fit(all, .chatCompletions) == .ignores(["n", "logprobs", "logit_bias"]))
+        #expect(WorkerDialect.lmStudio.fit(all, .chatCompletions) == .yes, "nobody has looked")
+        for dialect in [WorkerDialect.exo, .ollama, .oMLX] {
+            #expect(dialect.fit([.seed, .tools, .images], .chatCompletions) == .yes, "\(dialect.kind)")
+        }
+        for (dialect, needs) in [
+            (WorkerDialect.ollama, RequestNeeds.listPrompt), (.ollama, .tokenPrompt), (.oMLX, .tokenPrompt),
+        ] {
+            guard case .no(let reason, let field) = dialect.fit([needs, .manyChoices], .completions) else {
+                Issue.record("\(dialect.kind) takes \(needs)")
+                continue
+            }
+            #expect(reason.hasPrefix("\(dialect.kind) ") && field == "prompt")
+        }
+        #expect(WorkerDialect.ollama.fit([.listPrompt, .tokenPrompt], .embeddings) == .yes)
+    }
+
     @Test("each kind has its routes, and what it lacks is told with its name")
     func routes() {
         let all: [InferenceRoute] = [

@@ -92,20 +92,20 @@ struct DialectTests {
     }
 
     @Test(
-        "log-probabilities: mlx_lm's plain answers, llama.cpp's and openai's always, the others' never",
+        "log-probabilities: mlx_lm's plain answers, llama.cpp's, exo's and openai's always, the others' never",
         arguments: Flavor.allCases)
     func logprobs(flavor: Flavor) throws {
         let wish = #""max_tokens":2,"logprobs":true,"top_logprobs":2"#
         let plain = try JSONValue(Array(try answer(flavor, chat("x", wish, stream: false)).utf8))
         let inPlain = plain["choices"]?.items?.first?["logprobs"]?["content"]?.items
-        #expect(inPlain?.count == ([.openAI, .mlxLM, .llamaCpp].contains(flavor) ? 2 : nil))
+        #expect(inPlain?.count == ([.openAI, .mlxLM, .llamaCpp, .exo].contains(flavor) ? 2 : nil))
         #expect(inPlain?.allSatisfy { $0["top_logprobs"]?.items?.count == 2 } ?? true)
         #expect(inPlain?.allSatisfy { ($0["bytes"] != nil) == (flavor != .mlxLM) } ?? true)
-        #expect(inPlain?.allSatisfy { ($0["id"] != nil) == (flavor != .openAI) } ?? true)
+        #expect(inPlain?.allSatisfy { ($0["id"] != nil) == [.mlxLM, .llamaCpp].contains(flavor) } ?? true)
         let told = try events(try answer(flavor, chat("x", wish))).compactMap {
             $0["choices"]?.items?.first?["logprobs"]?["content"]?.items
         }
-        #expect(told.flatMap { $0 } == ([.openAI, .llamaCpp].contains(flavor) ? inPlain : []))
+        #expect(told.flatMap { $0 } == ([.openAI, .llamaCpp, .exo].contains(flavor) ? inPlain : []))
     }
 
     @Test("openai: a text's log-probabilities are four lists, whole or in pieces; llama.cpp has those of a chat")
@@ -287,17 +287,17 @@ struct DialectTests {
                 ["404", "404", "404", "400"],  // mlx_lm
                 ["-", "-", "-", "500"],  // llama_cpp
                 ["404", "500", "422", "422"],  // vllm_mlx
-                ["404", "422", "-", "422"],  // exo
-                ["404", "400", "-", "400"],  // ollama
+                ["404", "-", "-", "422"],  // exo
+                ["404", "400", "400", "400"],  // ollama
                 ["404", "400", "-", "400"],  // lm_studio
                 ["404", "400", "-", "400"],  // omlx
             ])
     }
 
-    @Test("vllm_mlx goes past max_completion_tokens; the others stop", arguments: Flavor.allCases)
+    @Test("who knows max_tokens alone goes past max_completion_tokens; the others stop", arguments: Flavor.allCases)
     func completionCeiling(flavor: Flavor) throws {
         let ask = try MachineStory(flavor).read(chat("x", #""max_completion_tokens":3"#))
-        #expect((ask.plan.tokens == 3) == (flavor != .vllmMLX))
+        #expect((ask.plan.tokens == 3) == ![.vllmMLX, .exo, .ollama, .oMLX].contains(flavor))
     }
 
     @Test("one more than ollama's queue of 512 is told that the server is busy")
