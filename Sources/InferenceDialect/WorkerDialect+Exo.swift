@@ -1,5 +1,5 @@
 /// `exo`: one model over several Macs. Streams end with their connection; an error may come inside a stream that began with
-/// 200, and then a `[DONE]`. It has chat, Anthropic's messages and responses.
+/// 200, and then a `[DONE]`. Each event of a chat calls itself `chat.completion`. It has chat, Anthropic's messages and responses.
 ///
 /// Its comments `: prefill_progress {…}` come with each step of a prompt; `: keep-alive` comes from the thread that answers,
 /// and `: generation_stats {…}` when all is over: neither is progress. It cancels what nobody waits for, streams and plain
@@ -12,7 +12,7 @@ extension WorkerDialect {
             poolsConnections: false, idleSecondsMax: 0, requestsPerConnectionMax: 1, connectBacklog: 64,
             defaultSlots: 8,
             commentsAreProgress: true, canary: .loadUnlessResident, diesOfUnknownTokens: false,
-            holdsPlainAnswers: true, repairs: [.removesNulls, .renamesCeiling, .setsCeiling]),
+            holdsPlainAnswers: true, misnamesEvents: true, repairs: [.removesNulls, .renamesCeiling, .setsCeiling]),
         questions: [
             ProbeRequest(path: "/node_id", subject: .health),
             // The plain list is its whole catalogue.

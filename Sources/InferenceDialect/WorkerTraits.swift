@@ -42,6 +42,8 @@ package struct WorkerTraits: Equatable, Sendable {
     package var sendsEmptyEvents = false
     /// Whether a stream's last event, with the usage alone, calls itself a whole answer.
     package var misnamesUsageEvent = false
+    /// Whether each event of its chats calls itself a whole answer.
+    package var misnamesEvents = false
     /// Whether its usage tells how much of a prompt was cached; without that nothing is learned of its speed with prompts.
     package var tellsCachedTokens = false
     /// Whether a list of prompts has to be asked prompt by prompt.

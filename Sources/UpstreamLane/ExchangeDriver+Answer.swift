@@ -22,12 +22,12 @@ extension ExchangeDriver {
             }
         }
         bytes.withUnsafeReadableBytes { plainScan.feed($0) }
-        if answerName != nil {
+        if answerNames != nil {
             heldPlain.writeImmutableBuffer(bytes)
             machine.workerProgressed(at: now)
             guard heldPlain.readableBytes > AnswerAssembly.bytesUsual else { return }
             // It is worth more than its model's name.
-            answerName = nil
+            answerNames = nil
             commitPlain()
             return sendHeldPlain()
         }
@@ -65,8 +65,8 @@ extension ExchangeDriver {
             else {
                 return attemptFailed(.closedEarly, "an answer without a body")
             }
-            if let answerName, heldPlain.readableBytes > 0 {
-                heldPlain = ByteBuffer(bytes: heldPlain.withUnsafeReadableBytes { answerName.renamed($0) })
+            if let answerNames, heldPlain.readableBytes > 0 {
+                heldPlain = ByteBuffer(bytes: heldPlain.withUnsafeReadableBytes { answerNames.renamed($0) })
                 commitPlain(bytes: heldPlain.readableBytes)
             } else {
                 commitPlain()
@@ -80,11 +80,11 @@ extension ExchangeDriver {
 
     // MARK: Streams
 
-    /// What came, with the client's name for the model, as far as its lines are whole.
+    /// What came, with the names that belong there, as far as its lines are whole.
     func renamedBytes(_ chunk: ByteBuffer) {
         var renamed: [UInt8] = []
         renamed.reserveCapacity(chunk.readableBytes * 2)
-        chunk.withUnsafeReadableBytes { answerName?.feed($0, into: &renamed) }
+        chunk.withUnsafeReadableBytes { answerNames?.feed($0, into: &renamed) }
         if !renamed.isEmpty { streamBytes(ByteBuffer(bytes: renamed)) }
     }
 
@@ -261,9 +261,9 @@ extension ExchangeDriver {
     }
 
     func streamEnded() {
-        if answerName != nil {
+        if answerNames != nil {
             var rest: [UInt8] = []
-            answerName!.finish(into: &rest)
+            answerNames!.finish(into: &rest)
             if !rest.isEmpty { streamBytes(ByteBuffer(bytes: rest)) }
         }
         guard stream != nil else { return }

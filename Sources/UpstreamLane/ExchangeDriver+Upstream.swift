@@ -119,18 +119,23 @@ extension ExchangeDriver: UpstreamUser {
         } else {
             answer = .plain
         }
-        answerName = nil
-        if configuration.renamesModels, answer == .stream || (answer == .plain && head.contentType == .json),
-            !head.isEncoded
-        {
-            answerName = scanned?.model.map { AnswerName($0) }
-        }
+        answerNames = names(for: head)
+    }
+
+    /// What has to be written over in this answer; nil, mostly, for nothing.
+    private func names(for head: ResponseHead) -> AnswerNames? {
+        let namesEvents =
+            answer == .stream && route == .chatCompletions && placement?.dialect.traits.misnamesEvents == true
+        guard configuration.renamesModels || namesEvents, !head.isEncoded,
+            answer == .stream || (answer == .plain && head.contentType == .json)
+        else { return nil }
+        return AnswerNames(model: configuration.renamesModels ? scanned?.model : nil, namesEvents: namesEvents)
     }
 
     func upstreamBody(_ bytes: ByteBuffer) {
         switch answer {
         case .plain: plainBytes(bytes)
-        case .stream: answerName == nil ? streamBytes(bytes) : renamedBytes(bytes)
+        case .stream: answerNames == nil ? streamBytes(bytes) : renamedBytes(bytes)
         case .assembled: assembledBytes(bytes)
         case .error:
             if errorBytes.readableBytes + bytes.readableBytes > machine.policy.heldBytesMax {

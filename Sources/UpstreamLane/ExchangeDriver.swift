@@ -58,8 +58,8 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
     var answer = Answer.none
     var answerHead: (head: ResponseHead, bytes: ByteBuffer)?
     var stream: StreamState?
-    /// Of answers that name the model as the client did.
-    var answerName: AnswerName?
+    /// Of answers in which names are written over.
+    var answerNames: AnswerNames?
     /// Where prompts are asked one by one.
     var series: PromptSeries?
     var plainScan = PlainAnswerScan()

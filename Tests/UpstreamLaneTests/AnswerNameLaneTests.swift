@@ -105,6 +105,19 @@ struct AnswerNameLaneTests {
         #expect(untouched.text == (Self.events("theirs") + [Reply.done]).joined())
     }
 
+    @Test("exo's events are called events, whatever the setting, for an SDK may pass over what is none")
+    func misnamed() async throws {
+        let events = { (object: String, model: String) in
+            Self.events(model).map { $0.replacingText(#"{"choices""#, #"{"object":"\#(object)","choices""#) }
+        }
+        for renames in [true, false] {
+            let seen = try await Self.client(
+                Self.plan(.exo, renames: renames), Self.askedStream,
+                says: Reply.stream((events("chat.completion", "x") + [Reply.done]).joined()))
+            #expect(seen.text == (events("chat.completion.chunk", renames ? "alias" : "x") + [Reply.done]).joined())
+        }
+    }
+
     @Test("a stream that ends inside a line loses no byte of it")
     func cutShort() async throws {
         let events = Self.events("theirs").joined() + #"data: {"model":"thei"#

@@ -4,14 +4,14 @@ import Testing
 
 @testable import InferenceDialect
 
-@Suite("A model's name in answers")
-struct AnswerNameTests {
+@Suite("Names in answers")
+struct AnswerNamesTests {
     private static let name = "my \"own\"/name"
     private static let quoted = #""my \"own\"/name""#
 
     /// What a stream becomes that is cut at these places.
     private static func renamed(_ stream: [UInt8], at cuts: [Int] = []) -> [UInt8] {
-        var renamer = AnswerName(name)
+        var renamer = AnswerNames(model: name)
         var output: [UInt8] = []
         var from = 0
         for end in cuts + [stream.count] {
@@ -28,7 +28,7 @@ struct AnswerNameTests {
     }
 
     private static func renamed(body: String) -> String {
-        String(decoding: Array(body.utf8).withUnsafeBytes { AnswerName(name).renamed($0) }, as: UTF8.self)
+        String(decoding: Array(body.utf8).withUnsafeBytes { AnswerNames(model: name).renamed($0) }, as: UTF8.self)
     }
 
     private static let written =
@@ -78,7 +78,7 @@ struct AnswerNameTests {
     func bound() {
         let frame = "data: {\"model\":\"x\",\"text\":\"\"}"
         for more in [0, 1] {
-            let text = String(repeating: "t", count: AnswerName.lineBytesMax - frame.utf8.count + more)
+            let text = String(repeating: "t", count: AnswerNames.lineBytesMax - frame.utf8.count + more)
             let line = "data: {\"model\":\"x\",\"text\":\"\(text)\"}"
             let stream = Array((line + "\n\n" + "data: {\"model\":\"y\"}\n\n").utf8)
             let isRenamed = more == 0
@@ -86,6 +86,31 @@ struct AnswerNameTests {
                 (isRenamed ? line.replacing("\"x\"", with: Self.quoted) : line)
                 + "\n\ndata: {\"model\":\(Self.quoted)}\n\n"
             #expect(Self.renamed(stream, at: [line.utf8.count]) == Array(wanted.utf8))
+        }
+    }
+
+    @Test("an event that calls itself a whole answer is called an event, with the model's name or without")
+    func events() {
+        func named(_ stream: String, model: String?) -> String {
+            var names = AnswerNames(model: model, namesEvents: true)
+            var output: [UInt8] = []
+            Array(stream.utf8).withUnsafeBytes { names.feed($0, into: &output) }
+            return String(decoding: output, as: UTF8.self)
+        }
+        let data = { (object: String, model: String, first: Bool) in
+            let parts = [#""object": "\#(object)""#, #""model":\#(model)"#]
+            let inner = #""choices":[{"delta":{"object":"chat.completion"}}]"#
+            return "data: {" + ((first ? parts : parts.reversed()) + [inner]).joined(separator: ",") + "}\n\n"
+        }
+        for first in [true, false] {
+            let stream = data("chat.completion", #""m""#, first)
+            #expect(named(stream, model: nil) == data("chat.completion.chunk", #""m""#, first))
+            #expect(named(stream, model: Self.name) == data("chat.completion.chunk", Self.quoted, first))
+            let other = data("text_completion", #""m""#, first)
+            #expect(named(other, model: nil) == other)
+        }
+        for stream in [event("[DONE]"), event(#"{"object":3}"#), event(#"{"message":{"object":"chat.completion"}}"#)] {
+            #expect(named(stream, model: nil) == stream)
         }
     }
 
