@@ -16,10 +16,11 @@ LONG = 30_000
 
 
 def test_a_client_leaves_a_plain_request(start, expected):
+    notices = expected.notices_lost_plain_client["alone"]
     worker = start(takes_its_time=True, context_tokens=32_768)
     with begin(worker, CHAT, chat(worker, max_tokens=LONG)):
         until("the worker computes", worker.is_computing)
-    if expected.notices_lost_plain_client["alone"]:
+    if notices:
         until("it has noticed that its client is gone", lambda: not worker.is_computing(), 8)
         return
     deadline = time.monotonic() + 3
@@ -31,12 +32,13 @@ def test_a_client_leaves_a_plain_request_beside_a_stream(start, expected):
     worker = start(takes_its_time=True, context_tokens=32_768)
     if worker.running() is None:
         pytest.skip("it tells nobody how many requests it runs")
+    notices = expected.notices_lost_plain_client["beside a stream"]
     with begin(worker, CHAT, chat(worker, max_tokens=LONG, stream=True)) as stream:
         stream.read_head()
         stream.read_until(b"data: ")
         with begin(worker, CHAT, chat(worker, max_tokens=LONG)):
             until("both run", lambda: worker.running() == 2)
-        if expected.notices_lost_plain_client["beside a stream"]:
+        if notices:
             until("it has noticed that a client is gone", lambda: worker.running() == 1, 8)
             return
         deadline = time.monotonic() + 3
@@ -45,12 +47,13 @@ def test_a_client_leaves_a_plain_request_beside_a_stream(start, expected):
 
 
 def test_a_client_leaves_a_stream(start, expected):
+    seconds = expected.notices_lost_stream_seconds
     worker = start(takes_its_time=True, context_tokens=32_768)
     with begin(worker, CHAT, chat(worker, max_tokens=LONG, stream=True)) as connection:
         connection.read_head()
         connection.read_until(b"data: ")
         assert worker.is_computing()
-    until("it has noticed that its client is gone", lambda: not worker.is_computing(), expected.notices_lost_stream_seconds)
+    until("it has noticed that its client is gone", lambda: not worker.is_computing(), seconds)
 
 
 def test_a_client_leaves_a_stream_before_the_first_token(start):
@@ -63,13 +66,14 @@ def test_a_client_leaves_a_stream_before_the_first_token(start):
 
 
 def test_sigterm_while_a_stream_runs(start, expected):
+    end = expected.sigterm_in_a_stream
     worker = start(takes_its_time=True, context_tokens=32_768)
-    with begin(worker, CHAT, chat(worker, max_tokens=LONG if expected.sigterm_in_a_stream != "finished" else 600, stream=True),
+    with begin(worker, CHAT, chat(worker, max_tokens=LONG if end != "finished" else 600, stream=True),
                seconds=60) as connection:
         connection.read_head()
         connection.read_until(b"data: ")
         worker.child.send(signal.SIGTERM)
-        assert what_becomes_of(connection, worker) == expected.sigterm_in_a_stream
+        assert what_becomes_of(connection, worker) == end
 
 
 def what_becomes_of(connection, worker) -> str:

@@ -30,6 +30,8 @@ def test_null_for_an_optional_member(worker, expected, member):
 
 
 def test_no_token_at_all(worker, expected):
+    if isinstance(expected.zero_ceiling, NotSaid):
+        pytest.skip(expected.zero_ceiling.reason)
     assert ask(worker, TEXT, text(worker, max_tokens=0)).status == expected.zero_ceiling
     assert ask(worker, CHAT, chat(worker)).status == 200
 
@@ -54,9 +56,10 @@ def test_the_shape_of_a_refusal(worker, expected):
 
 
 def test_a_route_that_nobody_has(worker, expected):
+    is_json = expected.unknown_route_is_json
     told = ask(worker, "/v1/nothing", chat(worker))
     assert told.status == 404
-    assert (b'"' in told.body) == expected.unknown_route_is_json
+    assert (b'"' in told.body) == is_json
 
 
 REFUSED = {

@@ -14,7 +14,7 @@ from openai import OpenAI
 import test_sdk
 import test_sdk_real
 from test_sdk_real import (  # noqa: F401: collected here, with the fixtures of this page
-    test_async_many, test_completions, test_json_mode_is_told_ignored, test_plain, test_raw_response, test_stream_equals_plain,
+    test_async_many, test_json_mode_is_told_ignored, test_plain, test_raw_response, test_stream_equals_plain,
     test_stream_helper, test_stream_with_usage, test_the_newer_name_of_the_ceiling_is_obeyed,
     test_unknown_model_never_reaches_the_worker)
 from flock.patience import until
@@ -42,6 +42,12 @@ def test_tools(subject, client, borrowed):
     if not subject.is_simulated and borrowed is not test_sdk.test_tool_result_goes_back:
         pytest.skip("a model of random weights calls no tool")
     borrowed(client)
+
+
+def test_completions(expected, client):
+    if not expected.has_texts:
+        pytest.skip("it has no text completions")
+    test_sdk_real.test_completions(client)
 
 
 def test_tools_are_accepted(subject, client):

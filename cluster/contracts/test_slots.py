@@ -11,6 +11,7 @@ from talk import CHAT, ask, begin, chat
 
 def test_the_head_of_a_stream_that_has_to_wait(start, expected):
     """Two slots are taken by long streams. A third stream is accepted: does its head come before its turn?"""
+    moment = expected.head_of_a_queued_stream
     worker = start(slots=2, takes_its_time=True)
     with contextlib.ExitStack() as streams:
         for number in range(2):
@@ -19,7 +20,7 @@ def test_the_head_of_a_stream_that_has_to_wait(start, expected):
             stream.read_head()
             stream.read_until(b'"content"')
         third = streams.enter_context(begin(worker, CHAT, chat(worker, stream=True), seconds=1))
-        assert ("at once" if head_comes(third) else "at a slot") == expected.head_of_a_queued_stream
+        assert ("at once" if head_comes(third) else "at a slot") == moment
 
 
 def head_comes(connection) -> bool:
@@ -31,6 +32,7 @@ def head_comes(connection) -> bool:
 
 def test_a_greedy_request_beside_one_that_is_not(start, expected):
     """The same text as alone; vllm-mlx samples a whole batch as its first request wants it."""
+    is_ones_own = expected.sampling_is_ones_own
     worker = start(takes_its_time=True)
     alone = ask(worker, CHAT, chat(worker, max_tokens=40)).text()
     words = [{"role": "user", "content": "something else"}]
@@ -38,11 +40,12 @@ def test_a_greedy_request_beside_one_that_is_not(start, expected):
         warm.read_head()
         warm.read_until(b'"content"')
         beside = ask(worker, CHAT, chat(worker, max_tokens=40)).text()
-    assert (beside.strip() == alone.strip()) == expected.sampling_is_ones_own
+    assert (beside.strip() == alone.strip()) == is_ones_own
 
 
 def test_two_requests_with_a_seed(start, expected):
     """The second one's first token: beside the first one, or after its end."""
+    company = expected.seeded_requests
     worker = start(takes_its_time=True)
     first = begin(worker, CHAT, chat(worker, max_tokens=500, stream=True, seed=1, temperature=1))
     with first, ThreadPoolExecutor(2) as pool:
@@ -54,7 +57,7 @@ def test_two_requests_with_a_seed(start, expected):
             ends = [pool.submit(note_the_end, order, name, stream, mark)
                     for name, stream, mark in (("first ends", first, b"[DONE]"), ("second begins", second, b'"content"'))]
             until("both have come so far", lambda: all(end.done() for end in ends), 60)
-    assert ("alone" if order == ["first ends", "second begins"] else "together") == expected.seeded_requests
+    assert ("alone" if order == ["first ends", "second begins"] else "together") == company
 
 
 def note_the_end(order: list[str], name: str, stream, mark: bytes) -> None:

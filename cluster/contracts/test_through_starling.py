@@ -79,14 +79,21 @@ def with_finishes(event: dict) -> dict:
 
 
 @pytest.mark.parametrize("name", VALID)
-def test_a_valid_request(worker, replica, name):
+def test_a_valid_request(worker, replica, expected, name):
     path, members = VALID[name]
     told = ask_starling(replica, path, (chat if path == CHAT else text)(worker, **members))
     if told.status == 200:
         is_valid(told, path)
+    elif path == TEXT and not expected.has_texts:
+        lacks_the_route(told)
     else:
         names_a_field(told, [*members, FIELDS.get(name, "prompt" if path == TEXT else "messages")])
     assert what_is_left(worker) == "lives"
+
+
+def lacks_the_route(told) -> None:
+    error = told.json["error"]
+    assert (told.status, error["code"]) == (400, "request.unsupported") and "text completions" in error["message"]
 
 
 def names_a_field(told, fields: list[str]) -> None:
@@ -119,11 +126,13 @@ def test_null_means_absent(worker, replica, member):
 
 
 @pytest.mark.parametrize("name", DEATHS)
-def test_what_kills_a_worker_does_not_reach_it(worker, replica, name):
+def test_what_kills_a_worker_does_not_reach_it(worker, replica, expected, name):
     path, body = deadly(worker, name)
     told = ask_starling(replica, path, body.replace(f'"model":"{worker.upstream_name}"', '"model":"tiny-llama"'))
     if told.status == 200:
         is_valid(told, path)
+    elif path == TEXT and not expected.has_texts and told.json["error"]["code"] == "request.unsupported":
+        lacks_the_route(told)
     else:
         member = json.loads('"' + DEATHS[name][1].split('"')[1] + '"')
         names_a_field(told, [member])
