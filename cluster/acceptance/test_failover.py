@@ -17,7 +17,8 @@ from scripted_worker import ANSWER, DONE, FINISH, ROLE, ScriptedWorker, answer_p
 CHAT = "/v1/chat/completions"
 CLOSED, HALF_OPEN, OPEN = 0, 1, 2
 RETRY_SHARE = 0.2
-"""Of the requests of a total outage; gateways without a budget send each of them to everybody."""
+"""Of the requests of a total outage; gateways without a budget send each of them to everybody. Errors that no breaker counts
+reached the budget (60 retries for 300 requests), breakers ended the other outages after 3 to 8."""
 REFUSALS_MAX = 1
 """Requests that a dead worker may still be offered before nobody is sent there any more."""
 

@@ -31,6 +31,8 @@ ABORTS = int(os.environ.get("ACCEPTANCE_ABORTS", "2000"))
 PLAIN_ABORTS = int(os.environ.get("ACCEPTANCE_PLAIN_ABORTS", "1000"))
 """The full form is 10,000."""
 BAR_MS = 50
+"""Gateways that look for their client only when they write need the next chunk, or never notice. p99 of a release build on two
+cores: 0.3 to 8 ms where the worker's end was watched, 10 to 15 ms where the access line was (it is written every 10 ms)."""
 CHAT = "/v1/chat/completions"
 
 
