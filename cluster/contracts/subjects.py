@@ -67,6 +67,14 @@ class SimulatedWorker(Simulator):
     def is_computing(self) -> bool:
         return self.running() > 0
 
+    def computes_on(self, seconds: float) -> bool:
+        """Whether it runs something all the time."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not self.is_computing():
+                return False
+        return True
+
     def running(self) -> int:
         return self.state()["running"]
 
@@ -88,6 +96,11 @@ class RealOne:
         time.sleep(0.25)
         return (cpu_seconds(self.child.pid) - before) / (time.monotonic() - begun) > 0.1
 
+    def computes_on(self, seconds: float) -> bool:
+        """The same over a longer time, in which others may use the machine now and then."""
+        before, begun = cpu_seconds(self.child.pid), time.monotonic()
+        until("the time is over", lambda: time.monotonic() >= begun + seconds, seconds + 5)
+        return (cpu_seconds(self.child.pid) - before) / (time.monotonic() - begun) > 0.1
 
     def running(self) -> int | None:
         """How many requests it says to be running; None for a server that does not say."""
