@@ -5,7 +5,10 @@ package struct Candidate: Sendable {
     /// Its name on rings.
     package var ringKey: UInt64
     package var slots: Int
+    /// With those of others, as far as they are known.
     package var running: Int
+    /// Of these, exchanges that the worker runs for others.
+    package var foreign = 0
     package var queued: Int
     package var weight: Double
     /// Tokens of this request's prompt that the worker is believed to have in its cache.

@@ -50,6 +50,7 @@ enum DecisionPage {
 
     private static func append(_ candidate: Candidate, _ decision: PlacementDecision, to json: inout JSONText) {
         json.field("running", candidate.running)
+        if candidate.foreign > 0 { json.field("foreign", candidate.foreign) }
         json.field("slots", candidate.slots)
         json.field("weight", candidate.weight)
         json.field("prompt_tokens_ahead", candidate.promptTokensAhead)

@@ -77,7 +77,9 @@ struct LaneMetrics: Sendable {
         var states: [MetricSample] = []
         var running: [MetricSample] = []
         var slots: [MetricSample] = []
+        var foreign: [MetricSample] = []
         var breakers: [MetricSample] = []
+        let now = LoopClock.now()
         for worker in view.workers {
             let id = worker.id.rawValue
             let current = board.condition(worker.index).word
@@ -85,6 +87,9 @@ struct LaneMetrics: Sendable {
                 states.append(MetricSample(labels: [("worker", id), ("state", word)], value: word == current ? 1 : 0))
             }
             running.append(MetricSample(labels: [("worker", id)], value: Double(board.running(worker.index))))
+            if let count = board.loads.foreign(worker.index, at: now) {
+                foreign.append(MetricSample(labels: [("worker", id)], value: Double(count)))
+            }
             slots.append(MetricSample(labels: [("worker", id)], value: Double(worker.slots)))
         }
         let casualties = view.workers.map { worker in
@@ -110,7 +115,8 @@ struct LaneMetrics: Sendable {
         return [
             MetricNames.workerState.family(states), MetricNames.workerProbes.family(probed),
             MetricNames.workerCasualties.family(casualties), MetricNames.workerRunning.family(running),
-            MetricNames.workerSlots.family(slots), MetricNames.breakerState.family(breakers),
+            MetricNames.workerForeign.family(foreign), MetricNames.workerSlots.family(slots),
+            MetricNames.breakerState.family(breakers),
             MetricNames.queued.family(
                 view.models.map { MetricSample(labels: [("model", $0.name)], value: Double(desk.waiting($0.index))) }),
         ]

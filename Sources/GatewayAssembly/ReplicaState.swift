@@ -160,6 +160,7 @@ final class ReplicaState: GatewayFacts {
         json.field("state", condition.word)
         if let why = condition.why { json.field("why", why) }
         json.field("running", board.running(worker.index))
+        if let foreign = board.loads.foreign(worker.index, at: LoopClock.now()) { json.field("foreign", foreign) }
         json.field("slots", worker.slots)
         json.field("prompt_tokens_ahead", board.promptTokens(worker.index))
         json.field("output_tokens_ahead", board.outputTokens(worker.index))

@@ -19,6 +19,7 @@ extension WorkerDialect {
             ProbeRequest(path: "/v1/models?status=downloaded", subject: .models),
             ProbeRequest(path: "/state", subject: .residents),
         ],
+        loadPage: LoadPage(path: "/state", reading: LoadReading.exoState),
         reading: { reply in
             switch reply.request.subject {
             case .models: (200..<300).contains(reply.status) ? .list(reply) : ProbeReading(life: .alive)

@@ -6,7 +6,7 @@ extension WorkerDialect {
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 10_000, connectBacklog: 64,
             defaultSlots: 1, commentsAreProgress: false, canary: .loadUnlessResident, diesOfUnknownTokens: false,
-            repairs: [.renamesCeiling, .setsCeiling]),
+            strictSlots: true, repairs: [.renamesCeiling, .setsCeiling]),
         questions: [ProbeRequest(path: "/api/v0/models", subject: .models)],
         reading: { .list($0, ProbeReading.ListForm(list: "data", name: "id", loaded: ("state", "loaded"))) },
         fitting: { _, route in

@@ -15,6 +15,8 @@ extension WorkerDialect {
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
             ProbeRequest(path: "/props", subject: .properties),
         ],
+        // `/metrics` would tell what waits, too; it is off unless asked for.
+        loadPage: LoadPage(path: "/slots", reading: LoadReading.slots),
         reading: { reply in
             switch reply.request.subject {
             case .health:

@@ -11,6 +11,7 @@ extension WorkerDialect {
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
             ProbeRequest(path: "/v1/models/status", subject: .residents),
         ],
+        loadPage: LoadPage(path: "/api/status") { LoadReading.counts(&$0, "active_requests", "waiting_requests") },
         reading: { reply in
             switch reply.request.subject {
             case .health: return ProbeReading(life: (200..<300).contains(reply.status) ? .alive : .failed)

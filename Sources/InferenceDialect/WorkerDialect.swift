@@ -5,6 +5,8 @@ package struct WorkerDialect: Sendable {
     package let kind: String
     package let traits: WorkerTraits
     let questions: [ProbeRequest]
+    /// Where it tells its own load; nil for a kind that does not.
+    package var loadPage: LoadPage? = nil
     let reading: @Sendable (ProbeReply) -> ProbeReading
     let fitting: @Sendable (RequestNeeds, InferenceRoute) -> Fit
     let judging: @Sendable (AnswerStart) -> Verdict

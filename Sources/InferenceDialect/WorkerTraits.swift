@@ -48,6 +48,8 @@ package struct WorkerTraits: Equatable, Sendable {
     package var tellsCachedTokens = false
     /// Whether a list of prompts has to be asked prompt by prompt.
     package var takesOnePromptAtATime = false
+    /// Whether one exchange too many may end it: what others run there then takes up our slots.
+    package var strictSlots = false
     /// Whether a stream tells its usage choice by choice.
     package var countsUsagePerChoice = false
     /// What has to be written otherwise for this kind.

@@ -11,6 +11,8 @@ package final class WorkerBoard: Sendable {
     /// Different workers in the life of a process. Cells are never given to another worker.
     package static let workersMax = 256
 
+    /// What workers do besides, for others.
+    package let loads = LoadBoard()
     private let cells: [Cell]
     private let reservations = Atomic<Int>(0)
     private let claimed = Mutex<[WorkerID: WorkerIndex]>([:])

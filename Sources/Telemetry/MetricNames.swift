@@ -49,6 +49,9 @@ package enum MetricNames {
     package static let workerState = gauge(
         "starling_worker_state", ["worker", "state"], "1 for the state a worker is in, 0 for the others.")
     package static let workerRunning = gauge("starling_worker_running", ["worker"], "Slots in use on a worker now.")
+    package static let workerForeign = gauge(
+        "starling_worker_foreign_exchanges", ["worker"],
+        "Exchanges that a worker runs for others, by its own count; only of workers that tell.")
     package static let workerSlots = gauge("starling_worker_slots", ["worker"], "Slots a worker has.")
     package static let workerProbes = counter(
         "starling_worker_probes_total", ["worker", "result"], "Probes sent to workers, by what they found.")
@@ -84,7 +87,7 @@ package enum MetricNames {
         requests, requestSeconds, timeToFirstEvent, eventGap, gatewayOverhead, queueWait, queued,
         inFlight,
         cancellations, promptTokens, completionTokens, upstreamAttempts,
-        upstreamRetries, breakerState, workerState, workerRunning, workerSlots,
+        upstreamRetries, breakerState, workerState, workerRunning, workerForeign, workerSlots,
         workerProbes, workerCasualties, buildInfo, ready, configReloads, configRejected, logDropped, seriesRefused,
         faults,
         processCPU, processResidentMemory, processOpenFDs, processMaxFDs, processStartTime,

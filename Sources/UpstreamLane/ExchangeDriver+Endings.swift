@@ -104,7 +104,7 @@ extension ExchangeDriver {
         }
         loop.tallyAttempt(worker: placed.worker.index, outcome)
         lastWorkerID = placed.worker.id.rawValue
-        loop.freeSlot(of: placed, in: view, at: now)
+        loop.freeSlot(of: placed, in: view, whole: outcome == .answered, at: now)
     }
 
     // MARK: The last word

@@ -21,7 +21,7 @@ extension ExchangeDriver {
             case .found where mustWait: return enterQueue(at: now)
             case .found(let position, let ignored):
                 let worker = view.workers[view.models[modelPosition].placements[position].position]
-                guard loop.shared.board.tryTakeSlot(worker.index, cap: worker.slots) else {
+                guard loop.shared.board.tryTakeSlot(worker.index, cap: cap(of: worker, at: now)) else {
                     // Another loop was quicker; the next look sees its slot as taken.
                     taken.append(position)
                     continue
@@ -178,8 +178,10 @@ extension ExchangeDriver {
                 continue
             }
             let running = board.running(worker.index)
+            // Whoever else uses it weighs, and where a slot too many is dangerous takes one of ours.
+            let foreign = board.loads.foreign(worker.index, at: now) ?? 0
             let hasRoom =
-                running < worker.slots
+                running < worker.slots - (dialect.traits.strictSlots ? foreign : 0)
                 && (board.hasOrphanPlace(worker.index) || plainAnswerForm(of: worker, scanned) != .orphaned)
             let isKept = board.isReserved(worker.index)
             if isKept || (!hasRoom && !alone) || taken.contains(position) {
@@ -200,12 +202,16 @@ extension ExchangeDriver {
             let measured = board.rates(worker.index, model: model.index)
             loop.candidatePositions.append(position)
             var candidate = Candidate(
-                worker: worker.index, ringKey: worker.ringKey, slots: worker.slots, running: running, queued: 0,
+                worker: worker.index, ringKey: worker.ringKey, slots: worker.slots, running: running + foreign,
+                queued: 0,
                 weight: worker.weight, promptTokensAhead: board.promptTokens(worker.index),
                 outputTokensAhead: board.outputTokens(worker.index),
                 prefillRate: measured?.prefillRate(prior: placement.prefillRate) ?? placement.prefillRate,
                 decodeRate: measured?.decodeRate(prior: placement.decodeRate) ?? placement.decodeRate,
                 stepSlope: placement.stepSlope, loadSeconds: 0, pressure: 0)
+            candidate.foreign = foreign
+            // Like ours, which are counted whole until they end.
+            if foreign > 0 { candidate.outputTokensAhead += foreign * loop.expectedAnswer(of: model.index) }
             candidate.joinsBatch = scanned.needs.isDisjoint(with: dialect.traits.drainsBatch)
             loop.candidates.append(candidate)
         }
@@ -228,6 +234,12 @@ extension ExchangeDriver {
         }
         let chosen = loop.chooser(for: view).choose(among: loop.candidates, for: query) ?? 0
         return .found(loop.candidatePositions[chosen], ignored: bestIgnored)
+    }
+
+    /// Slots of it that may be ours.
+    private func cap(of worker: Worker, at now: Instant) -> Int {
+        guard loop.dialect(of: worker.kind).traits.strictSlots else { return worker.slots }
+        return worker.slots - (loop.shared.board.loads.foreign(worker.index, at: now) ?? 0)
     }
 
     private func query(_ scanned: ScannedRequest) -> PlacementQuery {
@@ -276,12 +288,16 @@ extension ExchangeDriver {
         let ahead = loop.shared.board.promptTokens(worker.index)
         loop.shared.board.addTokens(worker.index, prompt: prompt, output: output)
         let entry = view.models[modelPosition]
+        let foreign = loop.shared.board.loads.foreign(worker.index, at: now) ?? 0
+        let sequences = sequences(of: scanned, on: worker)
+        loop.shared.board.loads.begin(worker.index, sequences: sequences)
         placement = PlacedWorker(
             position: position, worker: worker, dialect: loop.dialect(of: worker.kind),
             upstreamName: entry.placements[position].upstreamName, model: entry.index, use: use,
             isBreakerProbe: isBreakerProbe,
             plainAnswer: plainAnswer, believedCached: known, promptTokens: prompt, outputTokens: output,
-            promptTokensAhead: ahead, batch: loop.shared.board.running(worker.index), since: now)
+            promptTokensAhead: ahead, sequences: sequences,
+            batch: loop.shared.board.running(worker.index) + foreign, since: now)
         let takesOne = loop.dialect(of: worker.kind).traits.takesOnePromptAtATime
         series = takesOne && scanned.needs.contains(.listPrompt) ? PromptSeries() : nil
         if view.strategy == .prefixAffinity {
@@ -294,6 +310,15 @@ extension ExchangeDriver {
         noteDecision(position, scanned, at: now)
         connect(at: now)
     }
+
+    /// Places that the worker may give to it. How many inputs an embedding has is not read: as many as there are slots.
+    private func sequences(of scanned: ScannedRequest, on worker: Worker) -> Int {
+        let asked = max(1, scanned.choices) * max(1, scanned.promptRanges.count)
+        return min(route == .embeddings ? max(asked, worker.slots) : asked, Self.sequencesMax)
+    }
+
+    /// Choices of a request are bounded, and so are its prompts that are read one by one.
+    private static let sequencesMax = 4_096
 
     /// How a worker is asked for an answer whose client wants no stream. A stream is never more than a stream.
     func plainAnswerForm(of worker: Worker, _ scanned: ScannedRequest) -> PlainAnswerForm {

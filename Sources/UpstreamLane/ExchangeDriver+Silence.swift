@@ -114,7 +114,8 @@ extension ExchangeDriver {
         let entry = view.models[modelPosition]
         let slope = entry.placements[placed.position].stepSlope
         // Itself is still counted among those that run.
-        let batch = Double(placed.batch + board.running(placed.worker.index)) / 2
+        let foreign = board.loads.foreign(placed.worker.index, at: now) ?? 0
+        let batch = Double(placed.batch + board.running(placed.worker.index) + foreign) / 2
         let uncached = usage.prompt - usage.cached
         let prefillSeconds = firstEventAt.seconds(since: attemptSentAt)
         let decodeSeconds = lastEventAt.seconds(since: firstEventAt)

@@ -124,6 +124,8 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
         let outputTokens: Int
         /// What stood before it when it came.
         let promptTokensAhead: Int
+        /// Choices times prompts: each may take a place there.
+        let sequences: Int
         /// Exchanges that ran there with it at its beginning, itself among them.
         let batch: Int
         var owesPromptTokens = true

@@ -209,9 +209,12 @@ package final class LoopContext: LaneExchangeFactory {
         if let exchange = waiting[identity] { exchange.woken() } else { shared.desk.wakeNext(model) }
     }
 
-    /// Gives back an attempt's slot, and whatever else it took of its worker.
-    func freeSlot(of placed: ExchangeDriver.PlacedWorker, in view: RoutingView, at now: Instant) {
+    /// Gives back an attempt's slot, and whatever else it took of its worker. `whole`: its answer came to its end.
+    func freeSlot(
+        of placed: ExchangeDriver.PlacedWorker, in view: RoutingView, whole: Bool = false, at now: Instant
+    ) {
         let index = placed.worker.index
+        shared.board.loads.end(index, sequences: placed.sequences, whole: whole, at: now)
         if placed.plainAnswer == .orphaned { shared.board.releaseOrphanPlace(index) }
         shared.board.endUse(index, placed.model, placed.use, at: now)
         shared.board.releaseSlot(index)

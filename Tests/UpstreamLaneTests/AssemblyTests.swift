@@ -286,7 +286,7 @@ struct AssemblyTests {
             try await run.on { bench in
                 bench.exchanges[0].clientGone()
                 #expect(bench.context.openCount == 0)
-                #expect(bench.owed == ["w0: 1 slots"], "ticket, tokens and memory go at once")
+                #expect(bench.owed == ["w0: 1 slots", "w0: 1 sequences"], "ticket, tokens and memory go at once")
                 // A second one waits, another request does not.
                 bench.ask(Self.logprobs)
                 #expect(bench.shared.desk.waitingTotal == 1)
@@ -313,7 +313,7 @@ struct AssemblyTests {
             try await run.on { bench in
                 bench.exchanges[0].clientGone()
                 bench.pass(.seconds(3_500))
-                #expect(bench.owed == ["w0: 1 slots"])
+                #expect(bench.owed == ["w0: 1 slots", "w0: 1 sequences"])
                 bench.pass(.seconds(3_600))
                 #expect(bench.owed == [] && bench.shared.board.hasOrphanPlace(bench.index(0)))
             }

@@ -50,6 +50,7 @@ final class LaneBench {
         var showsAnswerFields = true
         var renamesModels = false
         var plainAssembly = PlainAssembly.auto
+        var strategy = StrategyName.roundRobin
         /// TLS to workers that do not speak it: connected, and never ready.
         var usesTLS = false
 
@@ -113,7 +114,7 @@ final class LaneBench {
         let view = RoutingView(
             workers: described,
             models: [RoutingView.ModelEntry(name: "model", index: ModelIndex(rawValue: 0), placements: placements)],
-            aliases: [("alias", "model")], strategy: .roundRobin)
+            aliases: [("alias", "model")], strategy: plan.strategy)
         var configuration = LaneConfiguration(replicaName: "replica-a", trustedProxies: .none)
         configuration.policy = plan.policy
         configuration.idleConnectionsMax = plan.idleConnectionsMax
@@ -205,6 +206,7 @@ final class LaneBench {
         for position in workers.indices {
             let worker = index(position)
             if board.running(worker) != 0 { owed.append("w\(position): \(board.running(worker)) slots") }
+            if board.loads.own(worker) != 0 { owed.append("w\(position): \(board.loads.own(worker)) sequences") }
             if board.unproven(worker) != 0 { owed.append("w\(position): \(board.unproven(worker)) without a token") }
             if board.isReserved(worker) { owed.append("w\(position): a reservation") }
             if board.promptTokens(worker) != 0 {

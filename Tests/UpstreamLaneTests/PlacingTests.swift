@@ -2,6 +2,7 @@ import Balancing
 import Determinism
 import ExchangeFlow
 import HTTPTypes
+import InferenceDialect
 import NIOCore
 import ReplicaCore
 import Testing
@@ -62,6 +63,69 @@ struct PlacingTests {
                 #expect(bench.workers.map(\.requests.count).reduce(0, +) == 1)
                 #expect(bench.clients[0].endings == [isStream ? "end" : "cut"] && bench.owed == [])
                 #expect(bench.exchanges[0].machine.attempts == 1)
+            }
+        }
+    }
+
+    @Test(
+        "exchanges of others weigh like ours, as long as their count holds",
+        arguments: [StrategyName.resourceAware, .leastConnections])
+    func foreign(strategy: StrategyName) async throws {
+        var plan = LaneBench.Plan()
+        plan.kinds = [.vllmMLX, .vllmMLX]
+        plan.strategy = strategy
+        try await LaneBench.run(plan) { run in
+            for (holds, expected) in [(true, [0, 2]), (false, [1, 2])] {
+                try await run.on { bench in
+                    let board = bench.shared.board
+                    let now = LoopClock.now()
+                    board.loads.note(
+                        bench.index(0), said: 3, since: board.loads.mark(bench.index(0), at: now), besides: 0,
+                        until: holds ? now + .seconds(60) : now)
+                    #expect(board.loads.foreign(bench.index(0), at: now) == (holds ? 3 : nil))
+                    for _ in 0..<(holds ? 2 : 1) { bench.ask(LaneBench.stream) }
+                }
+                try await run.until("all are asked") { $0.workers.map(\.requests.count) == expected }
+            }
+        }
+    }
+
+    @Test("where a slot too many is dangerous, others take up ours", arguments: [0, 1])
+    func strictSlots(others: Int) async throws {
+        var plan = LaneBench.Plan()
+        plan.kinds = [.lmStudio]
+        plan.slots = 1
+        try await LaneBench.run(plan) { run in
+            try await run.on { bench in
+                let board = bench.shared.board
+                let now = LoopClock.now()
+                board.loads.note(
+                    bench.index(0), said: others, since: board.loads.mark(bench.index(0), at: now), besides: 0,
+                    until: now + .seconds(60))
+                bench.ask(LaneBench.stream)
+                #expect(bench.shared.desk.waitingTotal == others && board.running(bench.index(0)) == 1 - others)
+            }
+        }
+    }
+
+    @Test("each choice and each prompt may take a place, and all are given back")
+    func sequences() async throws {
+        var plan = LaneBench.Plan()
+        plan.kinds = [.llamaCpp]
+        try await LaneBench.run(plan) { run in
+            try await run.on { bench in
+                let loads = bench.shared.board.loads
+                bench.ask(#"{"model":"model","n":3,"stream":true,"messages":[{"role":"user","content":"a"}]}"#)
+                #expect(loads.own(bench.index(0)) == 3)
+                bench.ask(#"{"model":"model","n":2,"stream":true,"prompt":["a","b"]}"#, route: .completions)
+                #expect(loads.own(bench.index(0)) == 7)
+                bench.ask(#"{"model":"model","input":["a","b","c"]}"#, route: .embeddings)
+                #expect(loads.own(bench.index(0)) == 11)
+                for exchange in bench.exchanges { exchange.clientGone() }
+                #expect(loads.own(bench.index(0)) == 0 && bench.owed == [])
+                let mark = loads.mark(bench.index(0), at: LoopClock.now())
+                loads.note(bench.index(0), said: 11, since: mark, besides: 0, until: LoopClock.now() + .seconds(9))
+                #expect(loads.foreign(bench.index(0), at: LoopClock.now()) == 0, "they may not have noticed yet")
             }
         }
     }

@@ -95,6 +95,7 @@ final class ProbeBench: Sendable {
             memoryGB: memoryGB, models: models.map { WorkerModel(name: $0, upstreamName: $0) })
     }
 
+    func foreign(_ place: Int = 0) -> Int? { board.loads.foreign(WorkerIndex(rawValue: place), at: now) }
     var now: Instant { clock.now.withLock { $0 } }
     func pass(_ duration: Duration) { clock.now.withLock { $0 = $0 + duration } }
     var models: [String: [String]] { told.models.withLock { $0 } }

@@ -8,6 +8,8 @@ final class ScriptedServer: Sendable {
         let line: String
         let head: String
         let body: String
+        /// Requests for a token up to this one.
+        var canaries = 0
         func field(_ name: String) -> String? {
             for line in head.split(separator: "\r\n").dropFirst() {
                 let halves = line.split(separator: ":", maxSplits: 1)
@@ -59,7 +61,11 @@ final class ScriptedServer: Sendable {
                     try channel.pipeline.syncOperations.addHandler(
                         Handler { asked in
                             guard let server = box.server.withLock({ $0 }) else { return .hangUp }
-                            server.seen.withLock { $0.append(asked) }
+                            var asked = asked
+                            asked.canaries = server.seen.withLock { seen in
+                                seen.append(asked)
+                                return seen.count { $0.line.hasPrefix("POST") }
+                            }
                             let script = server.script.withLock { $0 }
                             return script(asked)
                         })

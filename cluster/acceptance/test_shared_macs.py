@@ -1,0 +1,120 @@
+"""Macs that somebody uses besides Starling: what a worker's own count and its monitor say is believed."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+
+import pytest
+
+from flock.patience import until
+
+CHAT = "/v1/chat/completions"
+pytestmark = pytest.mark.timeout(400)
+
+
+def body(words: str = "hello", tokens: int = 5, **more) -> bytes:
+    return json.dumps({"model": "llama-7b", "max_tokens": tokens, "messages": [{"role": "user", "content": words}]} | more).encode()
+
+
+def worker(replica, name: str) -> dict:
+    return json.loads(replica.get(f"/admin/workers/{name}")[2])
+
+
+class Strangers:
+    """Long streams on a worker's own port, past Starling."""
+
+    def __init__(self, simulator, count: int) -> None:
+        self._connections = [http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=60) for _ in range(count)]
+        for number, connection in enumerate(self._connections):
+            connection.request("POST", CHAT, body(f"stranger {number}", 100_000, stream=True),
+                               {"Content-Type": "application/json"})
+            assert connection.getresponse().status == 200
+
+    def leave(self) -> None:
+        for connection in self._connections:
+            connection.close()
+
+
+def served(replica, count: int) -> dict[str, int]:
+    """So many requests, four at a time, and who answered how many of them."""
+    counts: dict[str, int] = {}
+    lock = threading.Lock()
+
+    def ask(number: int) -> None:
+        for turn in range(count // 4):
+            status, fields, _ = replica.post(CHAT, body(f"client {number}, {turn}", 20), seconds=60)
+            assert status == 200
+            with lock:
+                name = fields["x-starling-worker"]
+                counts[name] = counts.get(name, 0) + 1
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    assert sum(counts.values()) == count
+    return counts
+
+
+@pytest.mark.parametrize("kind,strategy", [("vllm_mlx", "resource_aware"), ("llama_cpp", "least_connections")])
+def test_a_mac_that_somebody_uses_directly_gets_less(stage, kind, strategy):
+    """Two equal Macs; on one of them three streams run that Starling never saw."""
+    sims = [stage.simulator(name, kind=kind, slots=4, time_scale=1) for name in ("free", "used")]
+    replica = stage.replica(sims, {"load_balancing": {"strategy": strategy, "probe_interval_seconds": 1}})
+    until("both are healthy", lambda: {worker(replica, sim.name)["state"] for sim in sims} == {"healthy"})
+    strangers = Strangers(sims[1], 3)
+    try:
+        until("the strangers are seen", lambda: worker(replica, "used").get("foreign") == 3, 15)
+        assert replica.metric_sum("starling_worker_foreign_exchanges", 'worker="used"') == 3
+        assert worker(replica, "free")["foreign"] == 0
+        counts = served(replica, 80)
+        print(f"  {kind}, {strategy}: {counts}")
+        assert counts.get("used", 0) * 2 <= counts["free"]
+    finally:
+        strangers.leave()
+    until("they are gone", lambda: worker(replica, "used").get("foreign") == 0, 15)
+    counts = served(replica, 80)
+    print(f"  alone again: {counts}")
+    assert min(counts[sim.name] for sim in sims) >= 16
+
+
+@pytest.mark.parametrize("kind", ["vllm_mlx", "llama_cpp", "exo", "omlx"])
+def test_our_own_exchanges_never_look_foreign(stage, kind):
+    """Clients come, finish and leave in the middle, as fast as they can, while the worker is asked again and again."""
+    sim = stage.simulator("busy", kind=kind, slots=4, time_scale=5)
+    if kind == "exo":
+        connection = http.client.HTTPConnection("127.0.0.1", sim.port, timeout=10)
+        connection.request("POST", "/place_instance", json.dumps({"model_id": "llama-7b"}))
+        assert connection.getresponse().status == 200
+    replica = stage.replica([sim], {"load_balancing": {"probe_interval_seconds": 0.2}})
+    until("it answers", lambda: replica.post(CHAT, body(), seconds=30)[0] == 200, 60)
+    stop = threading.Event()
+
+    def come_and_go(number: int) -> None:
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            leaves = (number + turn) % 3 == 0
+            connection = http.client.HTTPConnection("127.0.0.1", replica.port, timeout=60)
+            connection.request("POST", CHAT, body(f"{number}, {turn}", 2_000 if leaves else 20, stream=turn % 2 == 0),
+                               {"Content-Type": "application/json", "Authorization": f"Bearer {replica.key}"})
+            if leaves and turn % 2 == 0:
+                connection.getresponse().read(1)
+            elif not leaves:
+                connection.getresponse().read()
+            connection.close()
+
+    threads = [threading.Thread(target=come_and_go, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    seen = []
+    try:
+        until("a hundred looks", lambda: seen.append(worker(replica, "busy").get("foreign")) or len(seen) >= 100, 60, every=0.1)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(70)
+    assert 0 in seen and set(seen) <= {0, None}, seen
