@@ -38,6 +38,14 @@ package struct CacheBeliefs: Sendable {
         return 0
     }
 
+    /// Of all prompts that it is believed to have, of all its models.
+    package func tokens(at worker: WorkerIndex, life: Int) -> Int {
+        prompts.reduce(0) { sum, row in
+            guard worker.rawValue < row.count else { return sum }
+            return row[worker.rawValue].reduce(sum) { $1.life == life ? $0 + $1.tokens : $0 }
+        }
+    }
+
     /// An answer told how much of its prompt was cached. Far less than was believed: the worker has forgotten more than this
     /// prompt, and nothing of it is believed any more. What it computed now it has.
     package mutating func correct(

@@ -21,6 +21,7 @@ package enum LoadForecast {
 extension WorkerModel {
     /// Of a model of unknown size: what most fleets serve.
     package var weightBytes: Double {
+        if let bytes { return Double(bytes) }
         let billions = parametersBillions ?? activeBillions ?? ChipPriors.usualBillions
         return billions * 1e9 * ChipPriors.bytesPerParameter(bits: bits ?? ChipPriors.usualBits)
     }

@@ -58,31 +58,33 @@ package struct MeasuredRates: Sendable {
     // MARK: Samples
 
     /// An answer's tokens after its first, and how long they took. `batch`: streams that ran side by side, each of which
-    /// makes a step longer by `slope`; the rate that is kept is that of one stream alone.
+    /// makes a step longer by `slope`; `share`: what others left of the GPU. The rate that is kept is that of one stream
+    /// alone on a Mac that nobody else uses.
     package mutating func noteDecode(
-        tokens: Int, seconds: Double, batch: Double, slope: Double, at now: Instant
+        tokens: Int, seconds: Double, batch: Double, slope: Double, share: Double = 1, at now: Instant
     ) {
         guard tokens >= Self.decodeTokensMin, seconds > 0 else { return }
         let alone = Double(tokens) * (1 + slope * max(0, batch - 1))
-        decode.add(alone, seconds, at: now)
-        recent.add(alone, seconds, at: now)
+        decode.add(alone, seconds * share, at: now)
+        recent.add(alone, seconds * share, at: now)
         guard recent.tokens >= Self.recentTokensMin, let just = recent.rate, let usual = decode.rate else { return }
         slowSince = just < usual * Self.slowShare ? slowSince ?? now : nil
     }
 
     /// A prompt that was computed at once, without its cached part, and the seconds until its first token.
-    package mutating func notePrefill(tokens: Int, seconds: Double, at now: Instant) {
+    package mutating func notePrefill(tokens: Int, seconds: Double, share: Double = 1, at now: Instant) {
         guard tokens >= Self.prefillTokensMin, seconds > 0 else { return }
-        prefill.add(Double(tokens), seconds, at: now)
+        prefill.add(Double(tokens), seconds * share, at: now)
     }
 
     // MARK: Estimates
 
-    /// Tokens a second of one stream alone. A worker that is slow just now is taken at its present word.
-    package func decodeRate(prior: Double) -> Double {
+    /// Tokens a second of one stream alone, with the share of the GPU that others leave. A worker that is slow just now is
+    /// taken at its present word.
+    package func decodeRate(prior: Double, share: Double = 1) -> Double {
         let usual = Self.blend(decode, prior, half: Self.decodeTokensHalf)
-        guard slowSince != nil, let just = recent.rate else { return usual }
-        return min(usual, just)
+        guard slowSince != nil, let just = recent.rate else { return usual * share }
+        return min(usual, just) * share
     }
 
     package func prefillRate(prior: Double) -> Double { Self.blend(prefill, prior, half: Self.prefillTokensHalf) }

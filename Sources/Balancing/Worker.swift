@@ -14,10 +14,17 @@ package struct WorkerModel: Equatable, Sendable {
     /// Of a mixture of experts: what one token reads.
     package let activeBillions: Double?
     package let bits: Int?
+    /// What a token costs in memory.
+    package let layers: Int?
+    package let kvHeads: Int?
+    package let headDim: Int?
+    /// Of the weights; nil: computed from parameters and bits.
+    package let bytes: Int?
 
     package init(
         name: String, upstreamName: String, contextTokens: Int? = nil, vocabulary: Int? = nil,
-        maxOutputTokens: Int? = nil, parametersBillions: Double? = nil, activeBillions: Double? = nil, bits: Int? = nil
+        maxOutputTokens: Int? = nil, parametersBillions: Double? = nil, activeBillions: Double? = nil, bits: Int? = nil,
+        layers: Int? = nil, kvHeads: Int? = nil, headDim: Int? = nil, bytes: Int? = nil
     ) {
         self.name = name
         self.upstreamName = upstreamName
@@ -27,6 +34,10 @@ package struct WorkerModel: Equatable, Sendable {
         self.parametersBillions = parametersBillions
         self.activeBillions = activeBillions
         self.bits = bits
+        self.layers = layers
+        self.kvHeads = kvHeads
+        self.headDim = headDim
+        self.bytes = bytes
     }
 }
 
@@ -53,6 +64,10 @@ package struct Worker: Sendable, CustomStringConvertible {
     package let slots: Int
     package let chip: Chip?
     package let memoryGB: Int?
+    /// What of it the GPU may have, by the operator's word.
+    package let gpuMemoryGB: Int?
+    /// Where a monitor of its Mac answers in macmon's JSON.
+    package let telemetryURL: String?
     package let models: [WorkerModel]
     package let plainAssembly: PlainAssembly
     /// Its name on rings: the same on every replica.
@@ -61,7 +76,7 @@ package struct Worker: Sendable, CustomStringConvertible {
     package init(
         id: WorkerID, index: WorkerIndex, kind: WorkerKind, host: String, port: Int, useTLS: Bool, apiKey: String?,
         hostHeader: String, weight: Double, slots: Int, chip: Chip?, memoryGB: Int?, models: [WorkerModel],
-        plainAssembly: PlainAssembly = .auto
+        plainAssembly: PlainAssembly = .auto, gpuMemoryGB: Int? = nil, telemetryURL: String? = nil
     ) {
         self.id = id
         self.index = index
@@ -75,6 +90,8 @@ package struct Worker: Sendable, CustomStringConvertible {
         self.slots = slots
         self.chip = chip
         self.memoryGB = memoryGB
+        self.gpuMemoryGB = gpuMemoryGB
+        self.telemetryURL = telemetryURL
         self.models = models
         self.plainAssembly = plainAssembly
         ringKey = StableHash64.hash(id.rawValue)
@@ -85,16 +102,13 @@ package struct Worker: Sendable, CustomStringConvertible {
         Worker(
             id: id, index: index, kind: kind, host: host, port: port, useTLS: useTLS, apiKey: apiKey,
             hostHeader: hostHeader, weight: weight, slots: slots, chip: chip, memoryGB: memoryGB, models: models,
-            plainAssembly: plainAssembly)
+            plainAssembly: plainAssembly, gpuMemoryGB: gpuMemoryGB, telemetryURL: telemetryURL)
     }
     /// Without the key, since a worker may end up in a log line.
     package var description: String { "\(id) (\(kind.rawValue) at \(host):\(port))" }
 
-    /// What models may fill: the share of its memory that a Mac lets the GPU have. Nil when its memory is not known.
+    /// What models may fill. Nil when its memory is not known.
     package var modelBytesMax: Double? {
-        memoryGB.map { Double($0) * 1e9 * ($0 > Self.smallMemoryGB ? 0.75 : 0.67) }
+        MemoryForecast.limit(memoryGB: memoryGB, configured: gpuMemoryGB).map { $0 * 1e9 }
     }
-
-    /// Up to here a Mac keeps a third of its memory for itself, above it a quarter.
-    static let smallMemoryGB = 36
 }

@@ -29,6 +29,8 @@ package struct WorkerHealth: Sendable {
         case canaryFailed
         /// It works, worse than it should.
         case impaired(WorkerCondition.Why)
+        /// What impaired it is gone, as whoever told of it sees.
+        case relieved(WorkerCondition.Why)
         /// The operator takes it out.
         case drain
         /// Nothing runs there any more.
@@ -113,6 +115,7 @@ package struct WorkerHealth: Sendable {
         case .impaired:
             lastImpaired = now
             clean = 0
+        case .relieved(let why): if condition == .degraded(why) { lastImpaired = nil }
         case .ambiguousFailure, .deadVerdict, .connectRefused: clean = 0
         case .silence, .drain, .idle, .resume: break
         }
@@ -148,7 +151,7 @@ package struct WorkerHealth: Sendable {
             let isGone = lastImpaired.map { now >= $0 + Self.impairmentHolds } ?? true
             return isGone && (input == .canaryClean || clean >= Self.cleanUntilHealthy) ? .healthy : condition
         case .canaryFailed: return canaryFailed()
-        case .probeAlive, .silence, .ambiguousFailure, .idle, .resume: return condition
+        case .probeAlive, .silence, .ambiguousFailure, .relieved, .idle, .resume: return condition
         }
     }
 

@@ -57,6 +57,7 @@ enum DecisionPage {
         json.field("output_tokens_ahead", candidate.outputTokensAhead)
         json.field("prefill_tokens_per_second", candidate.prefillRate)
         json.field("decode_tokens_per_second", candidate.decodeRate)
+        if candidate.pressure > 0 { json.field("memory", candidate.pressure) }
         json.field("cached_prompt_tokens", candidate.cachedTokens)
         if let (name, value) = PlacementChooser.score(of: candidate, decision.query, by: decision.strategy) {
             json.field(name, value)

@@ -67,6 +67,7 @@ package enum Gateway {
                 routing: routing.view, board: board, desk: desk,
                 interval: .seconds(settings.loadBalancing.probeIntervalSeconds), loadPolicy: loadPolicy,
                 tls: workerTLS.configurations, seed: UInt64.random(in: .min ... .max), now: LoopClock.now,
+                cachedTokens: { shared.beliefs.tokens(at: $0, life: board.incarnation($0)) },
                 onModels: { routing.told($0, limits: $1, by: $2) },
                 onReady: { worker in
                     let view = routing.view.value

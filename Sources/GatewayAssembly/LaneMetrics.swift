@@ -78,6 +78,7 @@ struct LaneMetrics: Sendable {
         var running: [MetricSample] = []
         var slots: [MetricSample] = []
         var foreign: [MetricSample] = []
+        var memory: [MetricSample] = []
         var breakers: [MetricSample] = []
         let now = LoopClock.now()
         for worker in view.workers {
@@ -89,6 +90,9 @@ struct LaneMetrics: Sendable {
             running.append(MetricSample(labels: [("worker", id)], value: Double(board.running(worker.index))))
             if let count = board.loads.foreign(worker.index, at: now) {
                 foreign.append(MetricSample(labels: [("worker", id)], value: Double(count)))
+            }
+            if let share = board.loads.vitals(worker.index, at: now)?.memory {
+                memory.append(MetricSample(labels: [("worker", id)], value: share))
             }
             slots.append(MetricSample(labels: [("worker", id)], value: Double(worker.slots)))
         }
@@ -115,7 +119,8 @@ struct LaneMetrics: Sendable {
         return [
             MetricNames.workerState.family(states), MetricNames.workerProbes.family(probed),
             MetricNames.workerCasualties.family(casualties), MetricNames.workerRunning.family(running),
-            MetricNames.workerForeign.family(foreign), MetricNames.workerSlots.family(slots),
+            MetricNames.workerForeign.family(foreign), MetricNames.workerMemory.family(memory),
+            MetricNames.workerSlots.family(slots),
             MetricNames.breakerState.family(breakers),
             MetricNames.queued.family(
                 view.models.map { MetricSample(labels: [("model", $0.name)], value: Double(desk.waiting($0.index))) }),

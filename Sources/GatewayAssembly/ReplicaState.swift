@@ -160,11 +160,13 @@ final class ReplicaState: GatewayFacts {
         json.field("state", condition.word)
         if let why = condition.why { json.field("why", why) }
         json.field("running", board.running(worker.index))
-        if let foreign = board.loads.foreign(worker.index, at: LoopClock.now()) { json.field("foreign", foreign) }
+        let now = LoopClock.now()
+        if let foreign = board.loads.foreign(worker.index, at: now) { json.field("foreign", foreign) }
         json.field("slots", worker.slots)
         json.field("prompt_tokens_ahead", board.promptTokens(worker.index))
         json.field("output_tokens_ahead", board.outputTokens(worker.index))
         json.field("casualties", board.casualties(worker.index))
+        if let vitals = board.loads.vitals(worker.index, at: now) { append(vitals, to: &json) }
         json.key("models")
         json.openArray()
         for model in worker.models { json.string(model.name) }
@@ -180,21 +182,34 @@ final class ReplicaState: GatewayFacts {
         json.closeObject()
     }
 
+    /// What is known of its Mac; members that nobody told are left out.
+    private func append(_ vitals: MacVitals, to json: inout JSONText) {
+        if let memory = vitals.memory {
+            json.key("memory")
+            json.openObject()
+            json.field("ratio", memory)
+            if let measured = vitals.memoryMeasured { json.field("measured", measured) }
+            if let forecast = vitals.memoryForecast { json.field("forecast", forecast) }
+            json.field("swap_grows", vitals.swapGrows)
+            json.closeObject()
+        }
+        if let heat = vitals.heat { json.field("heat", heat.rawValue) }
+        if let use = vitals.foreignGPU { json.field("foreign_gpu", use) }
+    }
+
     /// What the worker is believed to do with a model, and how much of that was measured.
     private func append(
         _ model: RoutingView.ModelEntry, _ placement: RoutingView.Placement, of worker: Worker, to json: inout JSONText
     ) {
-        let measured = board.rates(worker.index, model: model.index)
+        let vitals = board.loads.vitals(worker.index, at: LoopClock.now())
+        let speeds = board.speeds(worker.index, model: model.index, placement, vitals)
         json.openObject()
         json.field("model", model.name)
         json.field("state", board.modelState(worker.index, model.index, at: LoopClock.now()).word)
-        json.field(
-            "prefill_tokens_per_second",
-            measured?.prefillRate(prior: placement.prefillRate) ?? placement.prefillRate)
-        json.field("prefill_measured", measured?.prefillConfidence ?? 0)
-        json.field(
-            "decode_tokens_per_second", measured?.decodeRate(prior: placement.decodeRate) ?? placement.decodeRate)
-        json.field("decode_measured", measured?.decodeConfidence ?? 0)
+        json.field("prefill_tokens_per_second", speeds.prefill)
+        json.field("prefill_measured", speeds.prefillConfidence)
+        json.field("decode_tokens_per_second", speeds.decode)
+        json.field("decode_measured", speeds.decodeConfidence)
         json.closeObject()
     }
 }

@@ -106,8 +106,9 @@ final class RoutingTable: Sendable {
                     name: model.name, upstreamName: model.upstreamName, contextTokens: model.contextTokens,
                     vocabulary: model.vocabulary, maxOutputTokens: model.maxOutputTokens,
                     parametersBillions: model.parametersBillions,
-                    activeBillions: model.activeParametersBillions, bits: model.bits)
-            }, plainAssembly: node.plainAssembly)
+                    activeBillions: model.activeParametersBillions, bits: model.bits, layers: model.layers,
+                    kvHeads: model.kvHeads, headDim: model.headDim, bytes: model.bytes)
+            }, plainAssembly: node.plainAssembly, gpuMemoryGB: node.specs.gpuMemoryGB, telemetryURL: node.telemetryURL)
     }
 
     private static func view(_ state: inout State) -> RoutingView {

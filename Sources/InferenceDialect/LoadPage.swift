@@ -27,6 +27,10 @@ package struct LoadReading: Equatable, Sendable {
 
     /// Exchanges that it has taken on, whoever sent them, running and waiting; nil when it does not say.
     package var exchanges: Int?
+    /// Gigabytes of the GPU's memory that its engine has in use.
+    package var engineGigabytes: Double?
+    /// What it tells of its Mac, or Macs.
+    package var mac: MacReading?
 
     package init(exchanges: Int? = nil) { self.exchanges = exchanges }
 
@@ -46,6 +50,20 @@ extension LoadReading {
         return reading
     }
 
+    /// vllm-mlx's `/v1/status`: `{"num_running":2,"num_waiting":0,"metal":{"active_memory_gb":4.1,…},…}`; null without Metal.
+    static func vllmStatus(_ cursor: inout JSONCursor) -> LoadReading {
+        var page = cursor
+        var reading = counts(&cursor, "num_running", "num_waiting")
+        page.forEachMember { cursor, key in
+            guard cursor.isWord(key, "metal") else { return cursor.skipValue() }
+            cursor.forEachNumber { cursor, key, value in
+                // Freed buffers that it keeps are not in use.
+                if cursor.isWord(key, "active_memory_gb"), value >= 0 { reading.engineGigabytes = value }
+            }
+        }
+        return reading
+    }
+
     /// llama-server's `/slots`: `[{"id":0,"is_processing":true,…},…]`. What waits for a slot is not told.
     static func slots(_ cursor: inout JSONCursor) -> LoadReading {
         var reading = LoadReading()
@@ -61,10 +79,18 @@ extension LoadReading {
     }
 
     /// exo's `/state`: `{"tasks":{"…":{"TextGeneration":{"taskStatus":"Running",…}},…},…}`. Loads and warm-ups are tasks,
-    /// too, and nobody's exchange.
+    /// too, and nobody's exchange. Beside them stand the Macs, in `nodeMemory` and `nodeSystem`.
     static func exoState(_ cursor: inout JSONCursor) -> LoadReading {
         var reading = LoadReading()
         cursor.forEachMember { cursor, key in
+            let isMemory = cursor.isWord(key, "nodeMemory")
+            if isMemory || cursor.isWord(key, "nodeSystem"), cursor.peek() == UInt8(ascii: "{") {
+                return cursor.forEachMember { cursor, _ in
+                    guard cursor.peek() == UInt8(ascii: "{") else { return cursor.skipValue() }
+                    let one = isMemory ? MacReading.exoMemory(&cursor) : MacReading.exoSystem(&cursor)
+                    reading.mac = reading.mac.map { $0.worse(one) } ?? one
+                }
+            }
             guard cursor.isWord(key, "tasks"), cursor.peek() == UInt8(ascii: "{") else { return cursor.skipValue() }
             reading.add(0)
             cursor.forEachMember { cursor, _ in

@@ -11,7 +11,7 @@ extension WorkerDialect {
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
         ],
-        loadPage: LoadPage(path: "/v1/status") { LoadReading.counts(&$0, "num_running", "num_waiting") },
+        loadPage: LoadPage(path: "/v1/status", reading: LoadReading.vllmStatus),
         reading: { reply in
             guard reply.request.subject == .health else { return .list(reply) }
             switch reply.status {

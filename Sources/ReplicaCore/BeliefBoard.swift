@@ -21,6 +21,11 @@ package final class BeliefBoard: Sendable {
         }
     }
 
+    /// Tokens of all prompts that a worker is believed to keep.
+    package func tokens(at worker: WorkerIndex, life: Int) -> Int {
+        beliefs.withLock { $0.tokens(at: worker, life: life) }
+    }
+
     package func note(
         _ fingerprint: UInt64, of model: ModelIndex, at worker: WorkerIndex, tokens: Int, life: Int
     ) {

@@ -13,11 +13,11 @@ package final class WorkerBoard: Sendable {
 
     /// What workers do besides, for others.
     package let loads = LoadBoard()
-    private let cells: [Cell]
+    private let cells: [WorkerCell]
     private let reservations = Atomic<Int>(0)
     private let claimed = Mutex<[WorkerID: WorkerIndex]>([:])
 
-    package init() { cells = (0..<Self.workersMax).map { Cell(seed: UInt64($0)) } }
+    package init() { cells = (0..<Self.workersMax).map { WorkerCell(seed: UInt64($0)) } }
 
     /// The worker's cell, claimed at the first call; nil when all are taken.
     package func index(for id: WorkerID) -> WorkerIndex? {
@@ -246,7 +246,7 @@ package final class WorkerBoard: Sendable {
 
     // MARK: Cells
 
-    subscript(worker: WorkerIndex) -> Cell { cells[worker.rawValue] }
+    subscript(worker: WorkerIndex) -> WorkerCell { cells[worker.rawValue] }
 
     private static func tryRaise(_ counter: borrowing Atomic<Int>, _ cap: Int) -> Bool {
         var seen = counter.load(ordering: .relaxed)
@@ -266,7 +266,7 @@ package final class WorkerBoard: Sendable {
 }
 
 /// One worker's numbers. An object of its own, so that two workers do not share a cache line.
-final class Cell: Sendable {
+final class WorkerCell: Sendable {
     struct Breakers: Sendable {
         var byModel: [ModelIndex: CircuitBreaker] = [:]
         var random: SeededGenerator

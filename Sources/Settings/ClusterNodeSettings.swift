@@ -8,6 +8,8 @@ package struct ClusterNodeSettings: Equatable, Sendable {
     package struct Specs: Equatable, Sendable {
         package let chip: String?
         package let memoryGB: Int?
+        /// Nil: the share of its memory that macOS lets the GPU have.
+        package let gpuMemoryGB: Int?
     }
 
     package let nodeID: String
@@ -27,6 +29,8 @@ package struct ClusterNodeSettings: Equatable, Sendable {
     /// Nil: `host:port`.
     package let hostHeader: String?
     package let plainAssembly: PlainAssembly
+    /// Where a monitor of the Mac answers in macmon's JSON; nil: nobody is asked.
+    package let telemetryURL: String?
     /// Where the entry begins, for faults found later.
     let place: SettingsPlace
 
@@ -35,7 +39,7 @@ package struct ClusterNodeSettings: Equatable, Sendable {
             && left.models == right.models && left.weight == right.weight
             && left.maxConcurrency == right.maxConcurrency && left.specs == right.specs && left.apiKey == right.apiKey
             && left.tls == right.tls && left.tlsCA == right.tlsCA && left.hostHeader == right.hostHeader
-            && left.plainAssembly == right.plainAssembly
+            && left.plainAssembly == right.plainAssembly && left.telemetryURL == right.telemetryURL
     }
 
     static func list(_ root: inout SectionReader) -> [ClusterNodeSettings] {
@@ -98,7 +102,13 @@ package struct ClusterNodeSettings: Equatable, Sendable {
         let maxConcurrency = section.wholeNumber("max_concurrency", in: 1...4096)
         var specsSection = section.section("specs")
         let specs = Specs(
-            chip: specsSection.text("chip", rule: .chip), memoryGB: specsSection.wholeNumber("memory_gb", in: 1...4096))
+            chip: specsSection.text("chip", rule: .chip), memoryGB: specsSection.wholeNumber("memory_gb", in: 1...4096),
+            gpuMemoryGB: specsSection.wholeNumber("gpu_memory_gb", in: 1...4096))
+        if let gpu = specs.gpuMemoryGB, let memory = specs.memoryGB, gpu > memory {
+            report.fault(
+                at: specsSection.place(of: "gpu_memory_gb"),
+                "\(specsSection.path).gpu_memory_gb (\(gpu)) is more than memory_gb (\(memory))")
+        }
         if let chip = specs.chip, !isChipName(chip) {
             report.warn(
                 at: specsSection.place(of: "chip"),
@@ -116,18 +126,19 @@ package struct ClusterNodeSettings: Equatable, Sendable {
         let apiKey = Self.apiKey(&section)
         let hostHeader = section.text("host_header", rule: .optionalHostHeader)
         let plainAssembly = section.choice("assemble_plain_answers", default: PlainAssembly.auto)
+        let telemetryURL = section.text("telemetry_url", rule: .pageURL)
         section.finish()
         guard let host, let port else { return nil }
         return ClusterNodeSettings(
             nodeID: id, host: host, port: port, kind: kind, models: models, weight: weight,
             maxConcurrency: maxConcurrency, specs: specs, apiKey: apiKey, tls: tls, tlsCA: tlsCA,
-            hostHeader: hostHeader, plainAssembly: plainAssembly, place: place)
+            hostHeader: hostHeader, plainAssembly: plainAssembly, telemetryURL: telemetryURL, place: place)
     }
 
     private init(
         nodeID: String, host: String, port: Int, kind: WorkerKind, models: [NodeModelSettings], weight: Double,
         maxConcurrency: Int?, specs: Specs, apiKey: Redacted<String>?, tls: Bool, tlsCA: String, hostHeader: String?,
-        plainAssembly: PlainAssembly, place: SettingsPlace
+        plainAssembly: PlainAssembly, telemetryURL: String?, place: SettingsPlace
     ) {
         self.nodeID = nodeID
         self.host = host
@@ -142,6 +153,7 @@ package struct ClusterNodeSettings: Equatable, Sendable {
         self.tlsCA = tlsCA
         self.hostHeader = hostHeader
         self.plainAssembly = plainAssembly
+        self.telemetryURL = telemetryURL
         self.place = place
     }
 

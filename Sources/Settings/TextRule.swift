@@ -60,6 +60,20 @@ extension TextRule {
         }
     }
 
+    /// Who is asked for a page gets no credential, so none may stand in the URL either.
+    static var pageURL: TextRule {
+        TextRule(expected: "a URL like http://10.0.1.10:9090/json, without user, query or fragment") { text in
+            guard (1...1_024).contains(text.utf8.count),
+                let scheme = ["https://", "http://"].first(where: { text.hasPrefix($0) })
+            else { return false }
+            let rest = text.dropFirst(scheme.count)
+            let authority = String(rest.prefix { $0 != "/" })
+            let path = rest.dropFirst(authority.count)
+            return (isHost(authority) || hostAndPort(authority) != nil)
+                && path.utf8.allSatisfy { isWordByte($0) || $0 == 47 || $0 == 126 || $0 == 37 }
+        }
+    }
+
     static var endpoint: TextRule {
         TextRule(expected: "a host and a port, like 0.0.0.0:7946 or [::]:7946") { hostAndPort($0) != nil }
     }

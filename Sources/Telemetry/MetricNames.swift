@@ -52,6 +52,10 @@ package enum MetricNames {
     package static let workerForeign = gauge(
         "starling_worker_foreign_exchanges", ["worker"],
         "Exchanges that a worker runs for others, by its own count; only of workers that tell.")
+    package static let workerMemory = gauge(
+        "starling_worker_memory_ratio", ["worker"],
+        "Memory in use on a worker's Mac as a share of what there is, measured or by what its models need; only where known."
+    )
     package static let workerSlots = gauge("starling_worker_slots", ["worker"], "Slots a worker has.")
     package static let workerProbes = counter(
         "starling_worker_probes_total", ["worker", "result"], "Probes sent to workers, by what they found.")
@@ -87,7 +91,7 @@ package enum MetricNames {
         requests, requestSeconds, timeToFirstEvent, eventGap, gatewayOverhead, queueWait, queued,
         inFlight,
         cancellations, promptTokens, completionTokens, upstreamAttempts,
-        upstreamRetries, breakerState, workerState, workerRunning, workerForeign, workerSlots,
+        upstreamRetries, breakerState, workerState, workerRunning, workerForeign, workerMemory, workerSlots,
         workerProbes, workerCasualties, buildInfo, ready, configReloads, configRejected, logDropped, seriesRefused,
         faults,
         processCPU, processResidentMemory, processOpenFDs, processMaxFDs, processStartTime,

@@ -199,16 +199,16 @@ extension ExchangeDriver {
                 loop.candidates.removeAll(keepingCapacity: true)
                 loop.candidatePositions.removeAll(keepingCapacity: true)
             }
-            let measured = board.rates(worker.index, model: model.index)
+            let vitals = board.loads.vitals(worker.index, at: now)
+            let speeds = board.speeds(worker.index, model: model.index, placement, vitals)
             loop.candidatePositions.append(position)
             var candidate = Candidate(
                 worker: worker.index, ringKey: worker.ringKey, slots: worker.slots, running: running + foreign,
                 queued: 0,
                 weight: worker.weight, promptTokensAhead: board.promptTokens(worker.index),
                 outputTokensAhead: board.outputTokens(worker.index),
-                prefillRate: measured?.prefillRate(prior: placement.prefillRate) ?? placement.prefillRate,
-                decodeRate: measured?.decodeRate(prior: placement.decodeRate) ?? placement.decodeRate,
-                stepSlope: placement.stepSlope, loadSeconds: 0, pressure: 0)
+                prefillRate: speeds.prefill, decodeRate: speeds.decode, stepSlope: placement.stepSlope, loadSeconds: 0,
+                pressure: vitals?.memory ?? 0)
             candidate.foreign = foreign
             // Like ours, which are counted whole until they end.
             if foreign > 0 { candidate.outputTokensAhead += foreign * loop.expectedAnswer(of: model.index) }
@@ -290,7 +290,7 @@ extension ExchangeDriver {
         let entry = view.models[modelPosition]
         let foreign = loop.shared.board.loads.foreign(worker.index, at: now) ?? 0
         let sequences = sequences(of: scanned, on: worker)
-        loop.shared.board.loads.begin(worker.index, sequences: sequences)
+        loop.shared.board.loads.begin(worker.index, sequences: sequences, tokens: prompt + output)
         placement = PlacedWorker(
             position: position, worker: worker, dialect: loop.dialect(of: worker.kind),
             upstreamName: entry.placements[position].upstreamName, model: entry.index, use: use,

@@ -24,13 +24,14 @@ extension ExchangeDriver {
     private func forecast(for placed: PlacedWorker, _ scanned: ScannedRequest) -> WaitForecast {
         let entry = view.models[modelPosition]
         let known = entry.placements[placed.position]
-        let measured = loop.shared.board.rates(placed.worker.index, model: entry.index)
+        let board = loop.shared.board
+        let vitals = board.loads.vitals(placed.worker.index, at: loop.now())
+        let speeds = board.speeds(placed.worker.index, model: entry.index, known, vitals)
         return WaitForecast(
             ahead: placed.promptTokensAhead, uncached: placed.promptTokens, ceiling: ceiling(scanned),
             batch: placed.batch,
-            prefillRate: measured?.prefillRate(prior: known.prefillRate) ?? known.prefillRate,
-            decodeRate: measured?.decodeRate(prior: known.decodeRate) ?? known.decodeRate, slope: known.stepSlope,
-            confidence: min(measured?.prefillConfidence ?? 0, measured?.decodeConfidence ?? 0))
+            prefillRate: speeds.prefill, decodeRate: speeds.decode, slope: known.stepSlope,
+            confidence: min(speeds.prefillConfidence, speeds.decodeConfidence))
     }
 
     private func ceiling(_ scanned: ScannedRequest) -> Int {
@@ -124,13 +125,17 @@ extension ExchangeDriver {
             && uncached >= MeasuredRates.prefillTokensMin
         let learnsDecode = usage.completion > MeasuredRates.decodeTokensMin && decodeSeconds > 0
         guard learnsPrefill || learnsDecode else { return }
+        let share = board.loads.vitals(placed.worker.index, at: now)?.shareForUs ?? 1
         var isSlow = false
         board.noteRates(placed.worker.index, model: entry.index) { rates in
             if learnsDecode {
                 rates.noteDecode(
-                    tokens: usage.completion - 1, seconds: decodeSeconds, batch: batch, slope: slope, at: now)
+                    tokens: usage.completion - 1, seconds: decodeSeconds, batch: batch, slope: slope, share: share,
+                    at: now)
             }
-            if learnsPrefill { rates.notePrefill(tokens: uncached, seconds: prefillSeconds, at: now) }
+            if learnsPrefill {
+                rates.notePrefill(tokens: uncached, seconds: prefillSeconds, share: share, at: now)
+            }
             isSlow = rates.isSlow(at: now)
         }
         if isSlow { board.tellHealth(placed.worker.index, .impaired(.slow), at: now) }

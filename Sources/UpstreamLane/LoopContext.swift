@@ -214,7 +214,9 @@ package final class LoopContext: LaneExchangeFactory {
         of placed: ExchangeDriver.PlacedWorker, in view: RoutingView, whole: Bool = false, at now: Instant
     ) {
         let index = placed.worker.index
-        shared.board.loads.end(index, sequences: placed.sequences, whole: whole, at: now)
+        shared.board.loads.end(
+            index, sequences: placed.sequences, tokens: placed.promptTokens + placed.outputTokens, whole: whole, at: now
+        )
         if placed.plainAnswer == .orphaned { shared.board.releaseOrphanPlace(index) }
         shared.board.endUse(index, placed.model, placed.use, at: now)
         shared.board.releaseSlot(index)

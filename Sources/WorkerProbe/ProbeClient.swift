@@ -1,6 +1,7 @@
 /// One question to one worker, with bounds: seconds it may take, bytes it may answer.
 import AsyncHTTPClient
 import Balancing
+import InferenceDialect
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -36,6 +37,14 @@ struct ProbeClient: Sendable {
         await ask(request(path, worker, tls), within: seconds)
     }
 
+    /// A page of somebody who is no worker: it gets no credential, and its answer is short.
+    func get(_ url: String, within seconds: Double) async -> ProbeAnswer {
+        var request = HTTPClientRequest(url: url)
+        request.headers.add(name: "connection", value: "close")
+        request.headers.add(name: "user-agent", value: "starling-probe")
+        return await ask(request, within: seconds, bytesMax: MacReading.bytesMax)
+    }
+
     func post(
         _ path: String, json: [UInt8], to worker: Worker, tls: TLSConfiguration?, within seconds: Double
     ) async -> ProbeAnswer {
@@ -58,11 +67,13 @@ struct ProbeClient: Sendable {
         return request
     }
 
-    private func ask(_ request: HTTPClientRequest, within seconds: Double) async -> ProbeAnswer {
+    private func ask(
+        _ request: HTTPClientRequest, within seconds: Double, bytesMax: Int = answerBytesMax
+    ) async -> ProbeAnswer {
         do {
             let response = try await client.execute(
                 request, timeout: .nanoseconds(Int64(seconds * 1e9)), logger: logger)
-            let body = try await response.body.collect(upTo: Self.answerBytesMax)
+            let body = try await response.body.collect(upTo: bytesMax)
             return .reply(status: Int(response.status.code), body: Array(body.readableBytesView))
         } catch {
             return Self.isRefusal(error) ? .refused : .failed(TLSFailureText.reason("\(error)") ?? "\(error)")

@@ -24,10 +24,6 @@ package final class ProbeService: Service {
     static let tokenlessSeconds = 60.0
     /// Nothing runs there: it is asked for a token now and then all the same.
     static let idleSeconds = 300.0
-    /// Rounds that a reading of a worker's load holds for: two may go wrong.
-    static let readingHolds = 3.5
-    /// A canary that was answered this long ago may still be counted, or was when the worker counted.
-    static let canaryLingersSeconds = 3.0
     /// Loads of a worker whose lengths are remembered.
     static let loadsKept = 8
     static let canaryPath = "/v1/chat/completions"
@@ -63,13 +59,15 @@ package final class ProbeService: Service {
     let logger: Logger
     let loads: LoadDesk
     private let schedule: Mutex<Schedule>
+    private let loadReader: LoadReader
     package let counts = ProbeCounts()
 
     package init(
         routing: Published<RoutingView>, board: WorkerBoard, desk: AdmissionDesk, interval: Duration,
         loadPolicy: Published<LoadPlanner.Policy>,
         tls: Published<[String: TLSConfiguration]>, seed: UInt64, now: @escaping @Sendable () -> Instant,
-        onModels: @escaping Told, onReady: @escaping Ready, logger: Logger
+        cachedTokens: @escaping @Sendable (WorkerIndex) -> Int = { _ in 0 }, onModels: @escaping Told,
+        onReady: @escaping Ready, logger: Logger
     ) {
         self.routing = routing
         self.board = board
@@ -81,6 +79,7 @@ package final class ProbeService: Service {
         self.onModels = onModels
         self.onReady = onReady
         self.logger = logger
+        loadReader = LoadReader(board: board, interval: interval, now: now, cachedTokens: cachedTokens)
         schedule = Mutex(Schedule(random: SeededGenerator(seed: seed)))
     }
 
@@ -240,7 +239,11 @@ package final class ProbeService: Service {
         tell(worker, verdict)
         guard verdict == .probeAlive else { return .loading }
         doubt(worker)
-        await readLoad(of: worker, dialect, client)
+        await loadReader.read(
+            worker, dialect, resident: residents(of: worker), tls: tls, client
+        ) {
+            schedule.withLock { $0.canaries.contains(worker.id) }
+        }
         return .alive
     }
 
@@ -264,33 +267,20 @@ package final class ProbeService: Service {
         }
     }
 
+    /// Models in its memory; nil while it has not told that they come and go.
+    private func residents(of worker: Worker) -> [WorkerModel]? {
+        let models = routing.value.models(of: worker.index)
+        let now = now()
+        return board.withModels(worker.index) { memory in
+            guard memory.isSelective else { return nil }
+            return models.filter { [.resident, .evicting].contains(memory.state(of: $0.index, at: now)) }.map(\.model)
+        }
+    }
+
     /// What a worker may call a model in its lists.
     private static func names(of model: WorkerModel, _ kind: WorkerKind) -> [String] {
         // A tag that is not written is this one.
         kind == .ollama ? [model.upstreamName, model.upstreamName + ":latest"] : [model.upstreamName]
-    }
-
-    /// Its own count against ours. That it has none, or keeps it to itself, says nothing of its health.
-    private func readLoad(of worker: Worker, _ dialect: WorkerDialect, _ client: ProbeClient) async {
-        guard let page = dialect.loadPage else { return }
-        let mark = board.loads.mark(worker.index, at: now())
-        let canaryBefore = schedule.withLock { $0.canaries.contains(worker.id) }
-        let answer = await client.get(
-            page.path, of: worker, tls: tls.value[worker.id.rawValue], within: Self.probeSeconds)
-        guard case .reply(let status, let body) = answer, let reading = page.read(status: status, body: body) else {
-            return
-        }
-        let now = now()
-        let canaryAge = now.seconds(since: board.canaries(worker.index).clean)
-        // A canary is ours, too, and is no exchange of the lane.
-        let hasCanary =
-            canaryBefore || canaryAge < Self.canaryLingersSeconds
-            || schedule.withLock { $0.canaries.contains(worker.id) }
-        if let count = reading.exchanges {
-            board.loads.note(
-                worker.index, said: count, since: mark, besides: hasCanary ? 1 : 0,
-                until: now + interval * Self.readingHolds)
-        }
     }
 
     /// It answers, which proves little: an engine that has made no token for long is to make one.

@@ -87,10 +87,23 @@ extension InformationPages {
                         "ramAvailable": .members([
                             "inBytes": .integer(max(0, total - Int(memory.used * 1e9)))
                         ]),
+                        "swapTotal": .members(["inBytes": .integer(Int(memory.swapped * 1e9))]),
+                        "swapAvailable": .members(["inBytes": .integer(0)]),
                     ])
                 ]),
-                "nodeSystem": .members([nodeID: machine.telemetry()]),
+                "nodeSystem": .members([nodeID: system]),
             ]))
+    }
+
+    /// The figures of its monitor, under exo's own names.
+    private var system: JSONValue {
+        let monitor = machine.telemetry()
+        return .members([
+            "gpuUsage": monitor["gpu_usage"]?.items?.last ?? .real(0),
+            "temp": monitor["temp"]?["gpu_temp_avg"] ?? .real(0), "sysPower": monitor["sys_power"] ?? .real(0),
+            "pcpuUsage": monitor["pcpu_usage"]?.items?.last ?? .real(0),
+            "ecpuUsage": monitor["ecpu_usage"]?.items?.last ?? .real(0),
+        ])
     }
 
     private func tasks(_ model: Int) -> [JSONValue.Member] {

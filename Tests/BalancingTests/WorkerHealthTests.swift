@@ -87,6 +87,16 @@ import Testing
         #expect(tell(&health, .canaryClean, at: 10) == .healthy)
     }
 
+    @Test("whoever sees that the cause is gone need not wait, but a token must come; another cause stays")
+    func relieved() {
+        var health = health(.tokensSeen, .impaired(.pressure))
+        #expect(tell(&health, .relieved(.slow), at: 1) == .degraded(.pressure))
+        #expect(tell(&health, .canaryClean, at: 1) == .degraded(.pressure))
+        #expect(tell(&health, .relieved(.pressure), at: 2) == .degraded(.pressure))
+        #expect(tell(&health, .canaryClean, at: 2) == .healthy)
+        #expect(tell(&health, .relieved(.pressure), at: 3) == .healthy)
+    }
+
     @Test("a canary is asked for while loading, at most every five seconds")
     func canaries() {
         var health = WorkerHealth()

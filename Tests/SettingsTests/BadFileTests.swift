@@ -42,6 +42,20 @@ private let badFiles: [BadFile] = [
         "cluster_nodes:\n  - node_id: a\n    host: h\n    port: 1\n    models:\n      - {name: m, contxt_tokens: 5}\n",
         #"c/g.yaml:6: unknown key "contxt_tokens" in cluster_nodes.0.models.0 (did you mean "context_tokens"?)"#),
     BadFile(
+        "a monitor without a scheme",
+        "cluster_nodes:\n  - {node_id: a, host: h, port: 1, telemetry_url: \"h:9090/json\"}\n",
+        "c/g.yaml:2: cluster_nodes.0.telemetry_url must be a URL like http://10.0.1.10:9090/json, without user, query or "
+            + "fragment, not \"h:9090/json\""),
+    BadFile(
+        "a credential in a URL",
+        "cluster_nodes:\n  - {node_id: a, host: h, port: 1, telemetry_url: \"http://me:pw@h/json\"}\n",
+        "c/g.yaml:2: cluster_nodes.0.telemetry_url must be a URL like http://10.0.1.10:9090/json, without user, query or "
+            + "fragment, not \"http://me:pw@h/json\""),
+    BadFile(
+        "a GPU with more than there is",
+        "cluster_nodes:\n  - {node_id: a, host: h, port: 1, specs: {memory_gb: 64, gpu_memory_gb: 65}}\n",
+        "c/g.yaml:2: cluster_nodes.0.specs.gpu_memory_gb (65) is more than memory_gb (64)"),
+    BadFile(
         "sexagesimal port", "server:\n  port: 1:30\n",
         #"c/g.yaml:2: server.port must be a whole number from 0 to 65535 in plain digits, not "1:30""#),
     BadFile(

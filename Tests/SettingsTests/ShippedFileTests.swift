@@ -42,6 +42,8 @@ struct ShippedFileTests {
                 tls_ca: "worker-ca.pem"
                 host_header: "mac-1.local"
                 api_key: "k"
+                telemetry_url: "http://10.0.1.10:9090/json"
+                specs: {memory_gb: 64, gpu_memory_gb: 48}
                 models:
                   - {name: "m", upstream_name: "u", context_tokens: 1, vocabulary: 1, max_output_tokens: 1, parameters: 8, active_parameters: 3,
                      bits: 4, layers: 32, kv_heads: 8, head_dim: 128, bytes: 4500000000}

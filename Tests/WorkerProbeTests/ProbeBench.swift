@@ -87,15 +87,20 @@ final class ProbeBench: Sendable {
 
     static func worker(
         _ place: Int, _ kind: WorkerKind, port: Int, models: [String] = ["m"], key: String? = nil,
-        memoryGB: Int? = nil
+        memoryGB: Int? = nil, gigabytes: Int? = nil, telemetry: String? = nil
     ) -> Worker {
         Worker(
             id: WorkerID(rawValue: "w\(place)"), index: WorkerIndex(rawValue: place), kind: kind, host: "127.0.0.1",
             port: port, useTLS: false, apiKey: key, hostHeader: "mac\(place).test", weight: 1, slots: 4, chip: nil,
-            memoryGB: memoryGB, models: models.map { WorkerModel(name: $0, upstreamName: $0) })
+            memoryGB: memoryGB,
+            models: models.map {
+                WorkerModel(name: $0, upstreamName: $0, bytes: gigabytes.map { $0 * 1_000_000_000 })
+            },
+            telemetryURL: telemetry)
     }
 
     func foreign(_ place: Int = 0) -> Int? { board.loads.foreign(WorkerIndex(rawValue: place), at: now) }
+    func vitals(_ place: Int = 0) -> MacVitals? { board.loads.vitals(WorkerIndex(rawValue: place), at: now) }
     var now: Instant { clock.now.withLock { $0 } }
     func pass(_ duration: Duration) { clock.now.withLock { $0 = $0 + duration } }
     var models: [String: [String]] { told.models.withLock { $0 } }

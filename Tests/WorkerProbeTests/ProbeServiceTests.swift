@@ -6,7 +6,7 @@ import Testing
 
 @testable import WorkerProbe
 
-private let listing = #"{"object":"list","data":[{"id":"one"},{"id":"two"}]}"#
+let listing = #"{"object":"list","data":[{"id":"one"},{"id":"two"}]}"#
 
 @Suite("ProbeService")
 struct ProbeServiceTests {
@@ -233,68 +233,6 @@ struct ProbeServiceTests {
             try await until("another failure") { bench.count(.failed) == 3 }
             try await until("told again") { bench.logged("a probe failed").count == 2 }
             #expect(bench.logged("a probe failed").allSatisfy { $0.contains("worker=w0") && $0.contains("why=") })
-        }
-        try await server.stop()
-    }
-
-    @Test("what a worker runs for others is its own count without ours, and is unknown when it is silent for long")
-    func foreign() async throws {
-        let server = try await ScriptedServer.start { asked in
-            switch asked.line {
-            case "GET /slots": .status(200, #"[{"is_processing":true},{"is_processing":true},{"is_processing":true}]"#)
-            default: .status(200, listing)
-            }
-        }
-        let bench = ProbeBench([ProbeBench.worker(0, .llamaCpp, port: server.port)])
-        let worker = WorkerIndex(rawValue: 0)
-        try await bench.run {
-            bench.board.loads.begin(worker, sequences: 1)
-            try await until("healthy") { bench.condition() == .healthy }
-            // The canary has been forgotten by then.
-            bench.pass(ProbeBench.interval * 1.3)
-            try await until("a second round") { bench.count(.alive) == 2 }
-            #expect(bench.foreign() == 2)
-            server.change { $0.line == "GET /slots" ? .status(501, "{}") : .status(200, listing) }
-            for round in 3...5 {
-                bench.pass(ProbeBench.interval * 1.2)
-                try await until("round \(round)") { bench.count(.alive) == round }
-                #expect(bench.foreign() == (round < 5 ? 2 : nil))
-            }
-            #expect(bench.condition() == .healthy && bench.count(.failed) == 0)
-        }
-        try await server.stop()
-    }
-
-    @Test("a canary of ours is nobody else's exchange")
-    func foreignCanary() async throws {
-        let server = try await ScriptedServer.start { asked in
-            // Busy from the second canary on, as if it noticed no end.
-            asked.line == "GET /slots" && asked.canaries > 1
-                ? .status(200, #"[{"is_processing":true}]"#) : .status(200, #"[{"is_processing":false}]"#)
-        }
-        let bench = ProbeBench([ProbeBench.worker(0, .llamaCpp, port: server.port)])
-        try await bench.run {
-            try await until("healthy") { bench.condition() == .healthy }
-            bench.pass(ProbeBench.interval * 1.3)
-            // Asked for a token and for its slots in the same moment, in whatever order.
-            bench.board.tellHealth(WorkerIndex(rawValue: 0), .silence, at: bench.now)
-            try await until("a canary") { bench.count(.canaryClean) == 2 }
-            try await until("a round") { bench.count(.alive) == 2 }
-            #expect(bench.foreign() == 0)
-        }
-        try await server.stop()
-    }
-
-    @Test("a page of load that never comes delays the verdict of no round")
-    func silentPage() async throws {
-        let server = try await ScriptedServer.start { asked in
-            asked.line == "GET /v1/status" ? .silence : .status(200, listing)
-        }
-        let bench = ProbeBench([ProbeBench.worker(0, .vllmMLX, port: server.port)])
-        try await bench.run {
-            try await until("healthy") { bench.condition() == .healthy }
-            try await until("the round") { bench.count(.alive) == 1 }
-            #expect(bench.foreign() == nil && bench.condition() == .healthy && bench.count(.failed) == 0)
         }
         try await server.stop()
     }

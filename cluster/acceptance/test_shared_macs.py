@@ -81,6 +81,29 @@ def test_a_mac_that_somebody_uses_directly_gets_less(stage, kind, strategy):
     assert min(counts[sim.name] for sim in sims) >= 16
 
 
+def test_a_mac_without_memory_is_spared_until_it_has_some(stage):
+    """Other programs take its memory; its monitor tells. Requests go to the others, and come back."""
+    sims = [stage.simulator(name, kind="mlx_lm", memory_gb=64, time_scale=1) for name in ("roomy", "full")]
+    nodes = [sim.node(telemetry_url=f"http://127.0.0.1:{sim.control_port}/json") for sim in sims]
+    replica = stage.replica(nodes, {"load_balancing": {"strategy": "round_robin", "probe_interval_seconds": 0.5}})
+    until("both are healthy", lambda: {worker(replica, sim.name)["state"] for sim in sims} == {"healthy"})
+    until("memory is known", lambda: worker(replica, "full").get("memory", {}).get("measured"), 10)
+    assert replica.metric_sum("starling_worker_memory_ratio", 'worker="full"') < 0.5
+    assert worker(replica, "full")["heat"] == "nominal"
+    fault = sims[1].fault("memory_taken", gigabytes=57)
+    try:
+        until("it is seen", lambda: worker(replica, "full")["state"] == "degraded", 15)
+        told = worker(replica, "full")
+        assert told["why"] == "pressure" and told["memory"]["ratio"] >= 0.92 and told["memory"]["swap_grows"]
+        assert served(replica, 16) == {"roomy": 16}
+    finally:
+        sims[1].ask("DELETE", f"/_sim/faults/{fault['id']}")
+    until("it is taken back", lambda: worker(replica, "full")["state"] == "healthy", 30)
+    counts = served(replica, 16)
+    print(f"  with memory again: {counts}")
+    assert counts.get("full", 0) >= 4
+
+
 @pytest.mark.parametrize("kind", ["vllm_mlx", "llama_cpp", "exo", "omlx"])
 def test_our_own_exchanges_never_look_foreign(stage, kind):
     """Clients come, finish and leave in the middle, as fast as they can, while the worker is asked again and again."""
