@@ -15,15 +15,19 @@ package struct MeasuredRates: Sendable {
     static let halfLifeSeconds = 600.0
     /// What the worker does just now, against what it usually does.
     static let recentHalfLifeSeconds = 15.0
-    static let slowShare = 0.55
-    static let slowAfterSeconds = 20.0
+    static let recentShare = 0.55
+    /// What it did just now says little of now after this long.
+    static let recentHoldsSeconds = 60.0
     /// Tokens just now without which nothing is concluded.
     static let recentTokensMin = 32.0
 
     private var decode = Sum(halfLifeSeconds: halfLifeSeconds)
     private var prefill = Sum(halfLifeSeconds: halfLifeSeconds)
     private var recent = Sum(halfLifeSeconds: recentHalfLifeSeconds)
-    private var slowSince: Instant?
+    private var baseline = DecodeBaseline()
+    /// It did worse than usual just now, as of its last answer.
+    private var isBelowUsual = false
+    private var lastAnswer = Instant.zero
 
     package init() {}
 
@@ -67,8 +71,10 @@ package struct MeasuredRates: Sendable {
         let alone = Double(tokens) * (1 + slope * max(0, batch - 1))
         decode.add(alone, seconds * share, at: now)
         recent.add(alone, seconds * share, at: now)
+        baseline.note(alone, seconds * share, at: now)
+        lastAnswer = max(lastAnswer, now)
         guard recent.tokens >= Self.recentTokensMin, let just = recent.rate, let usual = decode.rate else { return }
-        slowSince = just < usual * Self.slowShare ? slowSince ?? now : nil
+        isBelowUsual = just < usual * Self.recentShare
     }
 
     /// A prompt that was computed at once, without its cached part, and the seconds until its first token.
@@ -80,10 +86,12 @@ package struct MeasuredRates: Sendable {
     // MARK: Estimates
 
     /// Tokens a second of one stream alone, with the share of the GPU that others leave. A worker that is slow just now is
-    /// taken at its present word.
-    package func decodeRate(prior: Double, share: Double = 1) -> Double {
+    /// taken at its present word, for as long as that holds: without an answer it may have recovered.
+    package func decodeRate(prior: Double, share: Double = 1, at now: Instant) -> Double {
         let usual = Self.blend(decode, prior, half: Self.decodeTokensHalf)
-        guard slowSince != nil, let just = recent.rate else { return usual * share }
+        guard isBelowUsual, now.seconds(since: lastAnswer) < Self.recentHoldsSeconds, let just = recent.rate else {
+            return usual * share
+        }
         return min(usual, just) * share
     }
 
@@ -93,10 +101,11 @@ package struct MeasuredRates: Sendable {
     package var decodeConfidence: Double { Self.confidence(decode, Self.decodeTokensHalf) }
     package var prefillConfidence: Double { Self.confidence(prefill, Self.prefillTokensHalf) }
 
-    /// It has decoded at about half its usual rate or less for a while: heat, or somebody else's work.
-    package func isSlow(at now: Instant) -> Bool {
-        slowSince.map { now.seconds(since: $0) >= Self.slowAfterSeconds } ?? false
-    }
+    /// It has decoded far below its own usual rate for a minute: heat, or somebody else's work.
+    package func isSlow(at now: Instant) -> Bool { baseline.pace(at: now) == .slow }
+
+    /// It decodes as it usually does, or nobody knows how it usually does.
+    package func isUsual(at now: Instant) -> Bool { baseline.pace(at: now) == .usual }
 
     private static func confidence(_ sum: Sum, _ half: Double) -> Double { sum.tokens / (sum.tokens + half) }
 

@@ -58,6 +58,9 @@ package struct WorkerHealth: Sendable {
     static let loadingMax = Duration.seconds(900)
     /// An impairment counts as gone when it was not told again for this long.
     static let impairmentHolds = Duration.seconds(10)
+    /// Of a slow one nothing is heard while others do its work, and no canary of one token shows a rate. After this long
+    /// it is tried, by clients who may be unlucky.
+    static let slownessHolds = Duration.seconds(60)
 
     package private(set) var condition = WorkerCondition.loading
     private var probesFailed = 0
@@ -147,8 +150,9 @@ package struct WorkerHealth: Sendable {
             return now >= loadingSince + Self.loadingMax ? .down(.load) : .loading
         case .impaired(let why): return condition == .loading ? .loading : .degraded(why)
         case .tokensSeen, .canaryClean:
-            guard case .degraded = condition else { return .healthy }
-            let isGone = lastImpaired.map { now >= $0 + Self.impairmentHolds } ?? true
+            guard case .degraded(let why) = condition else { return .healthy }
+            let holds = why == .slow ? Self.slownessHolds : Self.impairmentHolds
+            let isGone = lastImpaired.map { now >= $0 + holds } ?? true
             return isGone && (input == .canaryClean || clean >= Self.cleanUntilHealthy) ? .healthy : condition
         case .canaryFailed: return canaryFailed()
         case .probeAlive, .silence, .ambiguousFailure, .relieved, .idle, .resume: return condition

@@ -201,8 +201,9 @@ final class ReplicaState: GatewayFacts {
     private func append(
         _ model: RoutingView.ModelEntry, _ placement: RoutingView.Placement, of worker: Worker, to json: inout JSONText
     ) {
-        let vitals = board.loads.vitals(worker.index, at: LoopClock.now())
-        let speeds = board.speeds(worker.index, model: model.index, placement, vitals)
+        let now = LoopClock.now()
+        let vitals = board.loads.vitals(worker.index, at: now)
+        let speeds = board.speeds(worker.index, model: model.index, placement, vitals, at: now)
         json.openObject()
         json.field("model", model.name)
         json.field("state", board.modelState(worker.index, model.index, at: LoopClock.now()).word)

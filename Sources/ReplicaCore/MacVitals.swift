@@ -1,5 +1,6 @@
 /// How a worker's Mac is, beside its worker: memory, heat, and who else uses the GPU. All of it may be unknown.
 package import Balancing
+package import Determinism
 
 package struct MacVitals: Sendable, Equatable {
     /// Memory in use as a share of what there is, 0…1: the larger of what was measured and what was forecast.
@@ -33,7 +34,8 @@ package struct BelievedSpeeds: Sendable {
 
 extension WorkerBoard {
     package func speeds(
-        _ worker: WorkerIndex, model: ModelIndex, _ placement: RoutingView.Placement, _ vitals: MacVitals?
+        _ worker: WorkerIndex, model: ModelIndex, _ placement: RoutingView.Placement, _ vitals: MacVitals?,
+        at now: Instant
     ) -> BelievedSpeeds {
         let measured = rates(worker, model: model)
         let heat = vitals?.heat?.factor ?? 1
@@ -42,7 +44,7 @@ extension WorkerBoard {
         let decode = placement.decodeRate * heat
         return BelievedSpeeds(
             prefill: (measured?.prefillRate(prior: prefill) ?? prefill) * share,
-            decode: measured?.decodeRate(prior: decode, share: share) ?? decode * share,
+            decode: measured?.decodeRate(prior: decode, share: share, at: now) ?? decode * share,
             prefillConfidence: measured?.prefillConfidence ?? 0, decodeConfidence: measured?.decodeConfidence ?? 0)
     }
 }

@@ -200,7 +200,7 @@ extension ExchangeDriver {
                 loop.candidatePositions.removeAll(keepingCapacity: true)
             }
             let vitals = board.loads.vitals(worker.index, at: now)
-            let speeds = board.speeds(worker.index, model: model.index, placement, vitals)
+            let speeds = board.speeds(worker.index, model: model.index, placement, vitals, at: now)
             loop.candidatePositions.append(position)
             var candidate = Candidate(
                 worker: worker.index, ringKey: worker.ringKey, slots: worker.slots, running: running + foreign,

@@ -25,8 +25,9 @@ extension ExchangeDriver {
         let entry = view.models[modelPosition]
         let known = entry.placements[placed.position]
         let board = loop.shared.board
-        let vitals = board.loads.vitals(placed.worker.index, at: loop.now())
-        let speeds = board.speeds(placed.worker.index, model: entry.index, known, vitals)
+        let now = loop.now()
+        let vitals = board.loads.vitals(placed.worker.index, at: now)
+        let speeds = board.speeds(placed.worker.index, model: entry.index, known, vitals, at: now)
         return WaitForecast(
             ahead: placed.promptTokensAhead, uncached: placed.promptTokens, ceiling: ceiling(scanned),
             batch: placed.batch,
@@ -127,6 +128,7 @@ extension ExchangeDriver {
         guard learnsPrefill || learnsDecode else { return }
         let share = board.loads.vitals(placed.worker.index, at: now)?.shareForUs ?? 1
         var isSlow = false
+        var isUsual = false
         board.noteRates(placed.worker.index, model: entry.index) { rates in
             if learnsDecode {
                 rates.noteDecode(
@@ -137,7 +139,12 @@ extension ExchangeDriver {
                 rates.notePrefill(tokens: uncached, seconds: prefillSeconds, share: share, at: now)
             }
             isSlow = rates.isSlow(at: now)
+            isUsual = learnsDecode && rates.isUsual(at: now)
         }
-        if isSlow { board.tellHealth(placed.worker.index, .impaired(.slow), at: now) }
+        if isSlow {
+            board.tellHealth(placed.worker.index, .impaired(.slow), at: now)
+        } else if isUsual, board.condition(placed.worker.index) == .degraded(.slow) {
+            board.tellHealth(placed.worker.index, .relieved(.slow), at: now)
+        }
     }
 }

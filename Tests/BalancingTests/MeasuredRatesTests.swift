@@ -13,7 +13,7 @@ struct MeasuredRatesTests {
     func convergence(factor: Double) {
         var rates = MeasuredRates()
         var generator = SeededGenerator(seed: 3)
-        #expect(rates.decodeRate(prior: 50 * factor) == 50 * factor && rates.decodeConfidence == 0)
+        #expect(rates.decodeRate(prior: 50 * factor, at: .zero) == 50 * factor && rates.decodeConfidence == 0)
         for exchange in 0..<20 {
             let now = Self.at(Double(exchange) * 5)
             let batch = 1 + Double(generator.below(4))
@@ -24,7 +24,7 @@ struct MeasuredRatesTests {
                 at: now)
             rates.notePrefill(tokens: prompt, seconds: Double(prompt) / 800, at: now)
         }
-        #expect(abs(rates.decodeRate(prior: 50 * factor) / 50 - 1) < 0.1)
+        #expect(abs(rates.decodeRate(prior: 50 * factor, at: Self.at(100)) / 50 - 1) < 0.1)
         #expect(abs(rates.prefillRate(prior: 800 * factor) / 800 - 1) < 0.1)
         #expect(rates.decodeConfidence > 0.8 && rates.prefillConfidence > 0.8)
     }
@@ -42,10 +42,11 @@ struct MeasuredRatesTests {
         #expect(!rates.isSlow(at: Self.at(600)))
         decode(20, from: 600, to: 660)
         #expect(rates.isSlow(at: Self.at(660)))
-        #expect(rates.decodeRate(prior: 50) < 28)
+        #expect(rates.decodeRate(prior: 50, at: Self.at(660)) < 28)
+        #expect(rates.decodeRate(prior: 50, at: Self.at(656 + 60)) > 28, "without an answer nobody knows")
         decode(50, from: 660, to: 720)
         #expect(!rates.isSlow(at: Self.at(720)))
-        #expect(rates.decodeRate(prior: 50) > 40)
+        #expect(rates.decodeRate(prior: 50, at: Self.at(720)) > 40)
     }
 
     @Test("what is too short to say anything says nothing, at the bound it does")

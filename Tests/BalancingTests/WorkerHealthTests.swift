@@ -70,14 +70,17 @@ import Testing
         #expect(tell(&health, .probeFailed, at: 3) == .down(.unreachable))
     }
 
-    @Test("a degraded worker is well after three clean exchanges, once the cause is not told any more")
-    func recovering() {
-        var health = health(.tokensSeen, .impaired(.slow))
+    @Test(
+        "a degraded worker is well after three clean exchanges, once the cause is not told any more",
+        arguments: [(WorkerCondition.Why.flaky, 10.0), (.stalled, 10), (.pressure, 10), (.slow, 60)])
+    func recovering(why: WorkerCondition.Why, holds: Double) {
+        var health = health(.tokensSeen, .impaired(why))
         #expect(
-            (1...5).map { tell(&health, .tokensSeen, at: Double($0)) } == Array(repeating: .degraded(.slow), count: 5))
-        #expect(tell(&health, .impaired(.slow), at: 6) == .degraded(.slow))
-        #expect((0..<2).map { _ in tell(&health, .tokensSeen, at: 16) } == [.degraded(.slow), .degraded(.slow)])
-        #expect(tell(&health, .tokensSeen, at: 16) == .healthy)
+            (1...5).map { tell(&health, .tokensSeen, at: Double($0)) } == Array(repeating: .degraded(why), count: 5))
+        #expect(tell(&health, .impaired(why), at: 6) == .degraded(why))
+        #expect(tell(&health, .tokensSeen, at: 6 + holds - 0.001) == .degraded(why))
+        #expect(tell(&health, .tokensSeen, at: 6 + holds) == .degraded(why))
+        #expect(tell(&health, .tokensSeen, at: 6 + holds) == .healthy)
     }
 
     @Test("a clean canary heals at once when the cause is gone, and not a moment earlier")

@@ -40,10 +40,10 @@ struct LoadBoardTests {
             stepSlope: 0.15)
         var vitals = MacVitals()
         vitals.heat = .serious
-        func decode() -> Double { board.speeds(worker, model: model, placement, vitals).decode }
+        func decode() -> Double { board.speeds(worker, model: model, placement, vitals, at: at(1)).decode }
         #expect(abs(decode() - 30) < 1e-9)
         vitals.foreignGPU = 0.5
-        #expect(abs(decode() - 15) < 1e-9 && board.speeds(worker, model: model, placement, nil).decode == 50)
+        #expect(abs(decode() - 15) < 1e-9 && board.speeds(worker, model: model, placement, nil, at: at(1)).decode == 50)
         for (use, left) in [(1.0, 0.1), (7, 0.1), (-3, 1), (0.25, 0.75)] {
             vitals.foreignGPU = use
             #expect(abs(vitals.shareForUs - left) < 1e-9)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import threading
+import time
 
 import pytest
 
@@ -102,6 +104,48 @@ def test_a_mac_without_memory_is_spared_until_it_has_some(stage):
     counts = served(replica, 16)
     print(f"  with memory again: {counts}")
     assert counts.get("full", 0) >= 4
+
+
+@pytest.mark.skipif(not os.environ.get("ACCEPTANCE_LONG"), reason="takes three minutes of real time; ACCEPTANCE_LONG=1 runs it")
+def test_a_mac_that_throttles_is_spared_and_taken_back(stage):
+    """Heat: it decodes at 0.4 of its own rate. After a minute the others do its work; when it is cool it has its share."""
+    sims = [stage.simulator(name, kind="mlx_lm", slots=4, time_scale=1) for name in ("cool", "hot")]
+    replica = stage.replica(sims, {"load_balancing": {"strategy": "round_robin"}})
+    until("both are healthy", lambda: {worker(replica, sim.name)["state"] for sim in sims} == {"healthy"})
+    stop = threading.Event()
+    answers: list[str] = []
+
+    def ask(number: int) -> None:
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            status, fields, _ = replica.post(CHAT, body(f"client {number}, {turn}", 60), seconds=60)
+            answers.append(fields["x-starling-worker"] if status == 200 else str(status))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        until("both have a rate of their own", lambda: min(answers.count(sim.name) for sim in sims) >= 12, 30)
+        fault = sims[1].fault("slow", factor=0.4)
+        begun = time.monotonic()
+        until("it is noticed", lambda: worker(replica, "hot")["state"] == "degraded", 90, every=0.2)
+        noticed = time.monotonic() - begun
+        assert worker(replica, "hot")["why"] == "slow" and noticed >= 50
+        # What runs there ends first.
+        until("the others go on", lambda: answers[-12:] == ["cool"] * 12, 30)
+        sims[1].ask("DELETE", f"/_sim/faults/{fault['id']}")
+        begun = time.monotonic()
+        until("it is taken back", lambda: worker(replica, "hot")["state"] == "healthy", 90, every=0.2)
+        mark = len(answers)
+        until("it has its share", lambda: answers[mark:].count("hot") >= 10, 30)
+        assert worker(replica, "hot")["state"] == "healthy"
+        print(f"  spared after {noticed:.0f} s, taken back {time.monotonic() - begun:.0f} s after it was cool")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(70)
+    assert set(answers) == {"cool", "hot"}
 
 
 @pytest.mark.parametrize("kind", ["vllm_mlx", "llama_cpp", "exo", "omlx"])
