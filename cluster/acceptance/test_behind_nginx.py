@@ -87,8 +87,8 @@ def test_tokens_pass_as_they_come(stage, tmp_path):
 SHORT = ("2s", {"keepalive_after_seconds": 0.5, "keepalive_interval_seconds": 0.5}, 10, 5_000)
 """nginx's limit, our settings, how many times faster than a real Mac, prompt tokens: five seconds of silence."""
 REAL = ("60s", {}, 1, 11_000)
-"""What nginx does without being told, what Starling does without being told, an M1 that reads a long prompt: 122 s and 12 keepalives were
-seen. Without them it was 562 s of silence in the field, and then the client was gone."""
+"""What nginx and Starling do without being told, and an M1 that reads a long prompt: 122 s and 12 keepalives were seen. Without
+them it was 562 s of silence in the field, and then the client was gone."""
 
 
 @pytest.mark.skipif(not NGINX, reason="nginx is not installed")

@@ -109,8 +109,8 @@ def test_a_crowd_does_not_flood_a_small_backlog(stage, stream):
     ("prefix_affinity", BOUNDED_LOAD), ("consistent_hash", BOUNDED_LOAD)])
 def test_skewed_clients_load_equal_workers_evenly(stage, strategy, running_max):
     """Of ten requests, eight come from one client: its conversation does not drown the worker that it began on."""
-    slots = 32
-    sims = [stage.simulator(f"mac-{number}", kind="mlx_lm", models=("m=8:4bit",), time_scale=1, slots=slots) for number in range(WORKERS)]
+    sims = [stage.simulator(f"mac-{number}", kind="mlx_lm", models=("m=8:4bit",), time_scale=1, slots=32)
+            for number in range(WORKERS)]
     replica = stage.replica(sims, {"load_balancing": {"strategy": strategy}})
     users = ["busy"] * 8 + ["quiet", "silent"]
     ended = threading.Event()

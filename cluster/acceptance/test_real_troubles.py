@@ -56,7 +56,8 @@ class SDKClients:
             thread.start()
 
     def _ask(self, number: int) -> None:
-        with OpenAI(base_url=f"{self.replica.url}/v1", api_key=self.replica.key, max_retries=0, timeout=HANG_SECONDS + 30) as client:
+        url, key = f"{self.replica.url}/v1", self.replica.key
+        with OpenAI(base_url=url, api_key=key, max_retries=0, timeout=HANG_SECONDS + 30) as client:
             while not self._ended.is_set():
                 self.calls.append(one_call(client, stream=number > 0))
 
@@ -123,6 +124,11 @@ class House:
         mark = len(self.clients.calls)
         until("clients get answers", lambda: sum(call.text is not None for call in self.clients.since(mark)) >= count, seconds)
 
+    def until_well(self) -> None:
+        """Served as ever, and the worker believed in."""
+        self.until_served(20)
+        until("it is healthy", lambda: self.state() == "healthy", 30)
+
     def until_told(self, seconds: float = HANG_SECONDS) -> None:
         mark = len(self.clients.calls)
         until("clients get an honest error", lambda: any(call.code for call in self.clients.since(mark)), seconds)
@@ -157,8 +163,7 @@ def test_frozen(house, long):
             until("three seconds are over", lambda: time.monotonic() > stopped + 3)
     finally:
         house.worker.child.send(signal.SIGCONT)
-    house.until_served(20)
-    assert house.state() == "healthy"
+    house.until_well()
     if not long:
         assert not [call for call in house.clients.calls if call.code], "three seconds are only a slower answer"
     house.judge()
@@ -168,8 +173,7 @@ def test_restarted_cold(house):
     """Killed in the middle of streams, and started again on its port at once."""
     house.worker.child.kill()
     house.worker.start_again()
-    house.until_served(20)
-    assert house.state() == "healthy"
+    house.until_well()
     house.judge()
 
 
@@ -182,8 +186,9 @@ NONSENSE = [
 ODD = [
     {"n": 2}, {"logprobs": True, "top_logprobs": 5}, {"seed": 7}, {"temperature": 2, "top_p": 0.01}, {"stop": ["a", "b", "c"]},
     {"stream": True, "stream_options": {}}, {"response_format": {"type": "json_object"}}, {"user": "x" * 1000},
-    {"messages": [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]}, {"messages": [{"role": "user", "content": ""}]},
-    {"messages": [{"role": "moderator", "content": "hello"}]}, {"max_tokens": None, "max_completion_tokens": 3}, {"top_k": -1},
+    {"messages": [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]},
+    {"messages": [{"role": "user", "content": ""}]}, {"messages": [{"role": "moderator", "content": "hello"}]},
+    {"max_tokens": None, "max_completion_tokens": 3}, {"top_k": -1},
     {"tools": [{"type": "function", "function": {"name": "look", "parameters": {}}}], "tool_choice": "none"},
 ]
 
