@@ -8,6 +8,7 @@ extension WorkerDialect {
         kind: "mlx_lm",
         traits: WorkerTraits(
             poolsConnections: false, idleSecondsMax: 0, requestsPerConnectionMax: 1, connectBacklog: 5,
+            acceptMilliseconds: 50,
             defaultSlots: 4, commentsAreProgress: true, canary: .token, keepsOneModel: true,
             diesOfUnknownTokens: true, noticesLostPlainClients: false, streamsLogprobs: false,
             withholds: [.tools, .requiredTool], drainsBatch: [.seed, .images], misnamesUsageEvent: true,

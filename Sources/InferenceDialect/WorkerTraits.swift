@@ -7,6 +7,9 @@ package struct WorkerTraits: Equatable, Sendable {
     package var requestsPerConnectionMax: Int
     /// Dials that may be under way at a time: what does not fit the server's accept queue waits for a repeated SYN.
     package var connectBacklog: Int
+    /// How long a connection may lie in that queue after it stands, where that is worth counting: a server whose only thread
+    /// accepts when it comes to it. A first byte ends it sooner.
+    package var acceptMilliseconds = 0
     /// Exchanges at a time when the operator did not say.
     package var defaultSlots: Int
     /// Whether a comment of the stream shows that the prompt is being computed.

@@ -42,6 +42,9 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
     var onIdle: ((UpstreamConnection) -> Void)?
     var onClosed: ((UpstreamConnection) -> Void)?
 
+    /// Called once, when the worker is known or believed to have accepted it.
+    var onAccepted: (() -> Void)?
+
     /// Its name in the pool, once the dial ended well.
     var poolID: UpstreamPoolMachine.ConnectionID?
     private let isTLS: Bool
@@ -160,6 +163,12 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
         ready()
     }
 
+    func accepted() {
+        guard let onAccepted else { return }
+        self.onAccepted = nil
+        onAccepted()
+    }
+
     private func ready() {
         isReady = true
         user?.upstreamConnected()
@@ -197,6 +206,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
             return
         }
         sawByte = true
+        accepted()
         if var partial = partialHead {
             partial.writeBuffer(&bytes)
             partialHead = nil
@@ -212,6 +222,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, F
 
     func channelInactive(context: ChannelHandlerContext) {
         isClosed = true
+        accepted()
         if let user = takeUser() {
             if !isReady {
                 user.upstreamFailed(.connect(whyNotReady))

@@ -1,7 +1,8 @@
 /// Connections of one event loop to all workers: kept ones by `UpstreamPoolMachine`'s word, fresh ones by dialling.
 ///
 /// Dials to one worker are counted for the whole replica (`WorkerBoard`): a small server's accept queue holds five, and
-/// what does not fit waits seconds for a repeated SYN. A dial over that bound waits here for its turn, on the
+/// what does not fit waits seconds for a repeated SYN. A connection that stands may lie in that queue for a while, and is
+/// counted until the worker's first byte or for as long as accepting usually takes. A dial over the bound waits here for its turn, on the
 /// exchange's own connect clock.
 import Balancing
 import Determinism
@@ -148,8 +149,17 @@ final class UpstreamPool: DeadlineTarget {
             } else {
                 bootstrap.connect(host: worker.host, port: worker.port)
             }
+        let acceptMilliseconds = Self.traits(of: worker).acceptMilliseconds
         future.assumeIsolated().whenComplete { [self] result in
-            shared.board.endConnect(worker.index)
+            if case .success = result, acceptMilliseconds > 0 {
+                // The kernel took it; whether the worker did nobody can see.
+                connection.onAccepted = { [unowned self] in dialEnded(worker.index) }
+                eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(acceptMilliseconds))) {
+                    connection.accepted()
+                }
+            } else {
+                shared.board.endConnect(worker.index)
+            }
             switch result {
             case .success(let channel):
                 connection.poolID = machine.opened(worker.index, at: now)
@@ -166,6 +176,15 @@ final class UpstreamPool: DeadlineTarget {
             }
             if !waitingDials.isEmpty { serveWaitingDials() }
         }
+    }
+
+    private func dialEnded(_ worker: WorkerIndex) {
+        shared.board.endConnect(worker)
+        if !waitingDials.isEmpty { serveWaitingDials() }
+    }
+
+    private static func traits(of worker: Worker) -> WorkerTraits {
+        (WorkerDialect.named(worker.kind.rawValue) ?? .openAI).traits
     }
 
     private static func reason(_ error: any Error, _ worker: Worker) -> String {
@@ -202,7 +221,7 @@ final class UpstreamPool: DeadlineTarget {
     }
 
     private func admit(_ worker: Worker) {
-        let traits = WorkerDialect.named(worker.kind.rawValue)?.traits ?? WorkerDialect.openAI.traits
+        let traits = Self.traits(of: worker)
         let rules = UpstreamPoolMachine.Rules(
             poolsConnections: traits.poolsConnections, idleConnectionsMax: idleConnectionsMax,
             idle: .seconds(traits.idleSecondsMax), requestsMax: traits.requestsPerConnectionMax)

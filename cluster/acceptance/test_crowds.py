@@ -102,6 +102,29 @@ def test_a_crowd_does_not_flood_a_small_backlog(stage, stream):
     assert direct.slowest() > 5 * CONNECT_SECONDS, "the worker takes a crowd by itself: the test shows nothing"
 
 
+@pytest.mark.timing
+@pytest.mark.skipif(sys.platform != "linux", reason="a full accept queue drops connects silently on Linux only")
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("sort", ["scripted", "simulated"])
+def test_a_crowd_does_not_flood_a_small_backlog_with_many_slots(stage, sort, stream):
+    """The kernel takes a connection before the worker does: more than five that stand may be five that lie in its queue."""
+    if sort == "scripted":
+        worker = stage.keep(SlowToAccept(kind="mlx_lm", backlog=5))
+        node = worker.node(max_concurrency=32)
+    else:
+        worker = stage.simulator(kind="mlx_lm", models=("m",), time_scale=10, slots=64)
+        node = worker.node()
+    replica = stage.replica([node])
+    connects = Connects(worker.port)
+    outcomes = ask_at_once(replica.port, replica.key, stream)
+    slowest = connects.slowest()
+    failed = [outcome for outcome in outcomes if outcome.status != 200 or not outcome.whole or not outcome.has_finish]
+    print(f"  slowest connect {slowest * 1000:.0f} ms, {len(failed)} of {len(outcomes)} failed")
+    after = replica.post(CHAT, {"model": "m", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 2})[0]
+    assert (len(failed), after) == (0, 200)
+    assert slowest <= CONNECT_SECONDS
+
+
 # Even shares
 
 @pytest.mark.parametrize("strategy, running_max", [
