@@ -12,7 +12,7 @@ extension ExchangeMachine {
     }
 
     /// From here on this many attempts in all.
-    package mutating func limitAttempts(to limit: Int) { attemptsLimit = min(attemptsLimit, limit) }
+    package mutating func limitAttempts(to limit: Int) { attemptsLimit = limit }
 
     /// One attempt is over without an answer. `prefillSeconds`: what its prompt would cost again. `mayRetry` spends from the retry budget; it is asked only when everything
     /// else allows a retry that costs a worker something.

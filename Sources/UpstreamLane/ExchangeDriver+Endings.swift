@@ -26,6 +26,8 @@ extension ExchangeDriver {
         lastFailure = failure
         let now = loop.now()
         if workerMayHaveDied(outcome, at: now) { return }
+        // Nothing was sent, so nobody can have died of it: the one trial of a suspect is still to come.
+        if isSuspect, outcome == .connectFailed || outcome == .connectTimedOut { suspected() }
         let next = machine.attemptEnded(outcome, prefillSeconds: forecastPrefill ?? 0, at: now) {
             loop.retryBudget.mayRetry(at: now)
         }
@@ -151,7 +153,8 @@ extension ExchangeDriver {
 
     private func passesWorkersWords(_ failure: AttemptFailure) -> Bool {
         switch failure.outcome {
-        case .rejected, .ambiguous, .fault, .dead: true
+        // A dead engine's words would blame the request.
+        case .rejected, .ambiguous, .fault: true
         default: false
         }
     }

@@ -423,3 +423,52 @@ def test_killed_mid_prefill_under_load(stage, kind):
     assert retried, "the kill hit nobody in prefill, so the test shows nothing"
     for outcome in truncated:
         assert outcome.whole, "the error event ends a well-framed stream"
+
+
+def words_of(words: str) -> bytes:
+    return json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": words}]}).encode()
+
+
+def test_a_suspect_that_was_refused_goes_to_the_next(stage):
+    """A connect that was refused sent nothing: the one trial that a suspect has is still to come."""
+    bad_is_free, good_is_free = threading.Event(), threading.Event()
+
+    def half_an_answer(visit, gate: threading.Event) -> None:
+        visit.send_stream_head()
+        visit.send_chunk(ROLE + content("so"))
+        gate.wait(30)
+        visit.send_chunk(FINISH + DONE)
+        visit.end_chunks()
+
+    def dies(visit) -> None:
+        if b"holder" in visit.body:
+            half_an_answer(visit, bad_is_free)
+            # The next one comes on a new connection: on a kept one an end without a byte is no death.
+            visit.keep = False
+        else:
+            # Not a byte: the connection ends, and nobody listens any more.
+            bad.close_listener()
+
+    bad, good = stage.worker("bad", script=dies), stage.worker("good", script=lambda visit: half_an_answer(visit, good_is_free))
+    replica = stage.replica([bad, good], {"load_balancing": {"strategy": "least_connections", "probe_interval_seconds": 60}})
+    answers: dict[str, tuple] = {}
+
+    def ask(name: str, words: str) -> threading.Thread:
+        thread = threading.Thread(target=lambda: answers.update({name: replica.post(CHAT, words_of(words), seconds=40)}))
+        thread.start()
+        return thread
+
+    threads = [ask(f"holder {number}", f"holder {number}") for number in range(2)]
+    until("each worker has one", lambda: len(bad.visits) == len(good.visits) == 1)
+    bad_is_free.set()
+    until("the bad one is idle", lambda: replica.metric_sum("starling_worker_running", 'worker="bad"') == 0)
+    # The first goes to the idle worker, which ends under it, and goes on at the good one.
+    threads.append(ask("first", "twin"))
+    until("the good worker has it", lambda: len(good.visits) == 2)
+    # The second asks the same while the first is being answered. The bad worker looks idle, and refuses.
+    threads.append(ask("second", "twin"))
+    until("the second was told, or the good worker has it", lambda: "second" in answers or len(good.visits) == 3, 20)
+    good_is_free.set()
+    for thread in threads:
+        thread.join(40)
+    assert {name: answer[0] for name, answer in answers.items()} == dict.fromkeys(answers, 200), answers["second"]

@@ -6,6 +6,7 @@ that breaks off and looks whole, never another text than the server's.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import random
@@ -210,4 +211,20 @@ def test_asked_nonsense(house):
     house.until_served(10)
     assert house.worker.child.is_running and house.state() == "healthy"
     assert not [call for call in house.clients.calls if call.code], "clients of a well worker see no error"
+    house.judge()
+
+
+def test_its_generation_thread_dies(house):
+    """A query of death that did not come through Starling: HTTP lives on, and nothing is computed any more."""
+    connection = http.client.HTTPConnection("127.0.0.1", house.worker.port, timeout=30)
+    connection.request("POST", "/v1/completions", json.dumps({"model": "default_model", "prompt": ["a", "b"], "max_tokens": 3}),
+                       {"Content-Type": "application/json"})
+    house.until_told()
+    connection.close()
+    assert house.worker.child.is_running
+    until("it is out", lambda: house.state() == "down", 40)
+    house.until_told()
+    house.worker.child.kill()
+    house.worker.start_again()
+    house.until_well()
     house.judge()
