@@ -73,7 +73,8 @@ package struct MeasuredRates: Sendable {
         recent.add(alone, seconds * share, at: now)
         baseline.note(alone, seconds * share, at: now)
         lastAnswer = max(lastAnswer, now)
-        guard recent.tokens >= Self.recentTokensMin, let just = recent.rate, let usual = decode.rate else { return }
+        // Against a rate that stands still meanwhile: the other sums learn from what they should judge.
+        guard recent.tokens >= Self.recentTokensMin, let just = recent.rate, let usual = baseline.rate else { return }
         isBelowUsual = just < usual * Self.recentShare
     }
 

@@ -49,6 +49,22 @@ struct MeasuredRatesTests {
         #expect(rates.decodeRate(prior: 50, at: Self.at(720)) > 40)
     }
 
+    @Test(
+        "heat is believed within a minute, however long the worker was known before", arguments: [30, 60, 90, 180, 900])
+    func heatAtAnyMoment(before: Int) {
+        var rates = MeasuredRates()
+        func decode(_ rate: Double, from: Int, to: Int) {
+            for second in stride(from: from, to: to, by: 4) {
+                rates.noteDecode(
+                    tokens: 100, seconds: 100 / rate, batch: 1, slope: 0.15, at: Self.at(Double(second)))
+            }
+        }
+        decode(50, from: 0, to: before)
+        let known = rates.decodeRate(prior: 50, at: Self.at(Double(before)))
+        decode(20, from: before, to: before + 60)
+        #expect(rates.decodeRate(prior: 50, at: Self.at(Double(before + 60))) < 0.6 * known)
+    }
+
     @Test("what is too short to say anything says nothing, at the bound it does")
     func bounds() {
         var rates = MeasuredRates()

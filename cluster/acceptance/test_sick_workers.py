@@ -108,7 +108,7 @@ def test_a_zombie_without_traffic_is_out_of_rotation_within_six_minutes(stage):
     assert {replica.post(CHAT, body())[1]["x-starling-worker"] for _ in range(6)} == {"well"}
 
 
-@pytest.mark.parametrize("seconds_before", [5, pytest.param(180, marks=LONG)])
+@pytest.mark.parametrize("seconds_before", [5, pytest.param(60, marks=LONG), pytest.param(180, marks=LONG)])
 def test_heat_is_noticed_within_a_minute(stage, seconds_before):
     """A chip that throttles to 0.4 of its speed, soon after it was first seen or when it is known well: forecasts follow."""
     sim = stage.simulator("hot", kind="mlx_lm", models=("tiny-llama=8:4bit",), time_scale=4)
