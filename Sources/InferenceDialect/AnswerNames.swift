@@ -1,10 +1,10 @@
-/// Writes names over those that a worker wrote in its answers: the client's own for the model, in answers of every interface,
-/// and the right one for an event of a chat that calls itself a whole answer, which an SDK may pass over.
+/// Writes names over those that a worker wrote in its answers: the client's own for the model, in answers of every
+/// interface, and the right one for an event of a chat that calls itself a whole answer, which an SDK may pass over.
 ///
 /// The model's stands as a string `model` in the object of an answer or of an event, or one level down in `message` or
-/// `response`, as the events of messages and responses have it. A stream is read line by line, and a line is passed on when it
-/// is whole: nobody can read an event before that. Where the data of one event has several lines, names are looked for in the
-/// first. An event of 240 bytes costs 0.3 to 0.4 µs, about what cutting it costs.
+/// `response`, as the events of messages and responses have it. A stream is read line by line, and a line is passed on
+/// when it is whole: nobody can read an event before that. Where the data of one event has several lines, names are looked
+/// for in the first. An event of 240 bytes costs 0.3 to 0.4 µs, about what cutting it costs.
 package struct AnswerNames: Sendable {
     /// Bytes of a line that is looked into; a longer one passes as it is.
     static let lineBytesMax = EventStreamCutter.frameBytesMax

@@ -187,7 +187,7 @@ package struct EventStreamCutter: Sendable {
 }
 
 extension EventStreamCutter {
-    /// The first event of a prompt says what was cached: nothing was computed for it. And what is said again is no news.
+    /// The first event of a prompt says what was cached: nothing was computed for it. What is said again is no news.
     private mutating func isNews(_ progress: FrameReading.Progress, of choices: UInt128) -> Bool {
         defer { lastProgress = (choices, progress.done) }
         return progress.done > progress.cached && lastProgress != (choices, progress.done)

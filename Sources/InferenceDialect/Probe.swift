@@ -99,7 +99,7 @@ extension ProbeReading {
         /// `{"data":[{"id":"…"},…]}`
         static let openAI = ListForm(list: "data", name: "id")
         /// The same with `"meta":{"n_vocab":…,"n_ctx":…}`. `n_ctx` is what one slot has: the number by which a longer
-        /// prompt is refused. Builds from before it was told have `n_ctx_train` alone, which is more than a slot may have.
+        /// prompt is refused. Builds from before it was told have `n_ctx_train` alone, more than a slot may have.
         static let llamaCpp = ListForm(list: "data", name: "id", tellsLimits: true)
     }
 

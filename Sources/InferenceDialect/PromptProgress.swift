@@ -10,8 +10,8 @@ extension PromptProgress {
     static let lineBytesMax = 512
     private static let digitsMax = 12
 
-    /// Reads mlx_lm's `: keepalive 2048/8192` and exo's `: prefill_progress {…}`, a line without its end; anything else is
-    /// `none`.
+    /// Reads mlx_lm's `: keepalive 2048/8192` and exo's `: prefill_progress {…}`, a line without its end; anything else
+    /// is `none`.
     init(comment line: UnsafeRawBufferPointer) {
         guard line.count <= Self.lineBytesMax else {
             self = .none
@@ -53,8 +53,8 @@ extension PromptProgress {
         return members(&cursor, isInside: false)
     }
 
-    /// `{"processed_tokens":1,"total_tokens":2}`, or the same one level down: exo writes the name of the object's type around
-    /// its members.
+    /// `{"processed_tokens":1,"total_tokens":2}`, or the same one level down: exo writes the name of the object's type
+    /// around its members.
     private static func members(_ cursor: inout JSONCursor, isInside: Bool) -> PromptProgress? {
         guard cursor.take(UInt8(ascii: "{")) else { return nil }
         var done: Int?

@@ -21,8 +21,8 @@ package struct ScannedRequest: Equatable, Sendable {
     package internal(set) var streamOptionsIsObject = false
     package internal(set) var streamOptionsIsEmpty = true
 
-    /// llama-server's `return_progress`, whatever it is but false and null: what is no wish for progress is the server's to
-    /// refuse.
+    /// llama-server's `return_progress`, whatever it is but false and null: what is no wish for progress is the server's
+    /// to refuse.
     package internal(set) var wantsProgress = false
     /// The value of `return_progress`.
     package internal(set) var returnProgressRange: Range<Int>?

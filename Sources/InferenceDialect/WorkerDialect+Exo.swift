@@ -1,10 +1,11 @@
-/// `exo`: one model over several Macs. Streams end with their connection; an error may come inside a stream that began with
-/// 200, and then a `[DONE]`. Each event of a chat calls itself `chat.completion`. It has chat, Anthropic's messages and responses.
+/// `exo`: one model over several Macs. Streams end with their connection; an error may come inside a stream that began
+/// with 200, and then a `[DONE]`. Each event of a chat calls itself `chat.completion`. It has chat, Anthropic's messages
+/// and responses.
 ///
-/// Its comments `: prefill_progress {…}` come with each step of a prompt; `: keep-alive` comes from the thread that answers,
-/// and `: generation_stats {…}` when all is over: neither is progress. It cancels what nobody waits for, streams and plain
-/// answers alike, as soon as their connection ends, so its `POST /v1/cancel/{id}` is not used: it would say the same again,
-/// and only after the first token, which is what first tells the id.
+/// Its comments `: prefill_progress {…}` come with each step of a prompt; `: keep-alive` comes from the thread that
+/// answers, and `: generation_stats {…}` when all is over: neither is progress. It cancels what nobody waits for, streams
+/// and plain answers alike, as soon as their connection ends, so its `POST /v1/cancel/{id}` is not used: it would say the
+/// same again, and only after the first token, which is what first tells the id.
 extension WorkerDialect {
     package static let exo = WorkerDialect(
         kind: "exo",
