@@ -49,7 +49,8 @@ package enum PlainAssembly: String, CaseIterable, Sendable {
     case never
 }
 
-package struct Worker: Sendable, CustomStringConvertible {
+/// An object, since the lane hands it on often and never changes it.
+package final class Worker: Sendable, CustomStringConvertible {
     package let id: WorkerID
     package let index: WorkerIndex
     package let kind: WorkerKind

@@ -25,7 +25,12 @@ enum RequestMember: UInt8 {
     }
 
     /// Whether the answer is the same without it, but for its form.
-    var isAside: Bool { [.aside, .stream, .streamOptions, .user, .returnProgress].contains(self) }
+    var isAside: Bool {
+        switch self {
+        case .aside, .stream, .streamOptions, .user, .returnProgress: true
+        default: false
+        }
+    }
 
     /// A member of the outermost object.
     static func outer(_ key: KeptText) -> RequestMember {

@@ -1,17 +1,34 @@
-/// One kind of inference server as a value: its traits, its questions and answers, what it can do, whose fault its errors
-/// are. All knowledge of a kind stands in its own file (`+OpenAI`, `+MLXLM`, …).
-package struct WorkerDialect: Sendable {
+/// One kind of inference server: its traits, its questions and answers, what it can do, whose fault its errors are. All
+/// knowledge of a kind stands in its own file (`+OpenAI`, `+MLXLM`, …). One object per kind, so that the lane hands it on for
+/// the price of a pointer.
+package final class WorkerDialect: Sendable {
     /// The word of `cluster_nodes[].kind`.
     package let kind: String
     package let traits: WorkerTraits
     let questions: [ProbeRequest]
     /// Where it tells its own load; nil for a kind that does not.
-    package var loadPage: LoadPage? = nil
+    package let loadPage: LoadPage?
     let reading: @Sendable (ProbeReply) -> ProbeReading
     let fitting: @Sendable (RequestNeeds, InferenceRoute) -> Fit
     let judging: @Sendable (AnswerStart) -> Verdict
     /// How a model is brought into memory and sent away; a kind without orders loads what it is asked for.
-    package var orders: LoadOrders?
+    package let orders: LoadOrders?
+
+    init(
+        kind: String, traits: WorkerTraits, questions: [ProbeRequest], loadPage: LoadPage? = nil,
+        reading: @escaping @Sendable (ProbeReply) -> ProbeReading,
+        fitting: @escaping @Sendable (RequestNeeds, InferenceRoute) -> Fit,
+        judging: @escaping @Sendable (AnswerStart) -> Verdict, orders: LoadOrders? = nil
+    ) {
+        self.kind = kind
+        self.traits = traits
+        self.questions = questions
+        self.loadPage = loadPage
+        self.reading = reading
+        self.fitting = fitting
+        self.judging = judging
+        self.orders = orders
+    }
 
     package static let all: [WorkerDialect] = [openAI, mlxLM, llamaCpp, vllmMLX, exo, ollama, lmStudio, oMLX]
 

@@ -4,7 +4,7 @@
 /// one view; indexes (`WorkerIndex`, `ModelIndex`) are valid for the life of the process and name cells of the boards.
 package import Balancing
 
-package struct RoutingView: Sendable {
+package final class RoutingView: Sendable {
     /// A model on one worker.
     package struct Placement: Sendable {
         /// Position in `workers`.

@@ -32,20 +32,20 @@ package enum PlacementReason: UInt8, Sendable {
 }
 
 package struct PlacementDecision: Sendable {
-    package let requestID: String
-    package let at: Instant
-    package let attempt: Int
+    package fileprivate(set) var requestID: String
+    package fileprivate(set) var at: Instant
+    package fileprivate(set) var attempt: Int
     /// As it was; the model's workers stand in it.
-    let view: RoutingView
-    let modelPosition: Int
-    package let query: PlacementQuery
-    /// By the order of the model's workers.
-    package let reasons: [PlacementReason]
-    /// Who could be chosen, and where each stands in `workers`.
-    package let candidates: [Candidate]
-    package let positions: [Int]
+    fileprivate(set) var view: RoutingView
+    fileprivate(set) var modelPosition: Int
+    package fileprivate(set) var query: PlacementQuery
     /// Position in `workers`.
-    package let chosen: Int
+    package fileprivate(set) var chosen: Int
+    /// By the order of the model's workers.
+    package fileprivate(set) var reasons: [PlacementReason] = []
+    /// Who could be chosen, and where each stands in `workers`.
+    package fileprivate(set) var candidates: [Candidate] = []
+    package fileprivate(set) var positions: [Int] = []
 
     package var strategy: StrategyName { view.strategy }
     package var model: String { view.models[modelPosition].name }
@@ -63,13 +63,13 @@ package final class DecisionLog: Sendable {
 
     private let ring = Mutex(Ring())
 
-    func note(_ decision: PlacementDecision) {
+    /// Elements are copied into the place of the oldest choice, whose arrays are there already: sharing the loop's own would
+    /// make it allocate new ones for the next request.
+    func note(_ choice: PlacementDecision, _ reasons: [PlacementReason], _ candidates: [Candidate], _ positions: [Int])
+    {
         ring.withLock { ring in
-            if ring.decisions.count < Self.kept {
-                ring.decisions.append(decision)
-            } else {
-                ring.decisions[ring.next] = decision
-            }
+            if ring.decisions.count < Self.kept { ring.decisions.append(choice) }
+            ring.decisions[ring.next].take(choice, reasons, candidates, positions)
             ring.next = (ring.next + 1) % Self.kept
         }
     }
@@ -77,5 +77,25 @@ package final class DecisionLog: Sendable {
     /// The attempts of one request, the first first.
     package func decisions(for requestID: String) -> [PlacementDecision] {
         ring.withLock { $0.decisions.filter { $0.requestID == requestID } }.sorted { $0.at < $1.at }
+    }
+}
+
+extension PlacementDecision {
+    fileprivate mutating func take(
+        _ other: PlacementDecision, _ reasons: [PlacementReason], _ candidates: [Candidate], _ positions: [Int]
+    ) {
+        requestID = other.requestID
+        at = other.at
+        attempt = other.attempt
+        view = other.view
+        modelPosition = other.modelPosition
+        query = other.query
+        chosen = other.chosen
+        self.reasons.removeAll(keepingCapacity: true)
+        self.reasons.append(contentsOf: reasons)
+        self.candidates.removeAll(keepingCapacity: true)
+        self.candidates.append(contentsOf: candidates)
+        self.positions.removeAll(keepingCapacity: true)
+        self.positions.append(contentsOf: positions)
     }
 }

@@ -246,7 +246,7 @@ extension ExchangeDriver {
         PlacementQuery(
             model: view.models[modelPosition].index, promptTokens: scanned.estimatedPromptTokens,
             outputTokens: expectedOutput(scanned), prefixFingerprint: scanned.prefixFingerprint,
-            affinityKey: affinityKey())
+            affinityKey: view.strategy == .consistentHash ? affinityKey() : 0)
     }
 
     /// For whoever asks later why it was this worker. Of a suspect's worker, which was chosen a while ago, the last look
@@ -256,8 +256,8 @@ extension ExchangeDriver {
         loop.decisions.note(
             PlacementDecision(
                 requestID: requestID, at: now, attempt: machine.attempts, view: view, modelPosition: modelPosition,
-                query: query(scanned), reasons: loop.reasons, candidates: loop.candidates,
-                positions: loop.candidatePositions, chosen: position))
+                query: query(scanned), chosen: position),
+            loop.reasons, loop.candidates, loop.candidatePositions)
     }
 
     /// Output a request is expected to make: what this model's answers have, at most its ceiling.
