@@ -140,6 +140,10 @@ package struct AskReader: Sendable {
             return 0
         }
         if let position = position(of: name) { return position }
+        if flavor.isRouter(models: models.count) {
+            throw .answer(
+                status: 400, body: ErrorText.llama(400, "model not found", type: "invalid_request_error"))
+        }
         if flavor.servesUnknownModels || (flavor == .mlxLM && name == "default_model") { return 0 }
         throw ErrorText.unknownModel(flavor, name, models)
     }

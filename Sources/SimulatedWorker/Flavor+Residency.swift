@@ -6,6 +6,9 @@ extension Flavor {
     package var keepsOneModel: Bool { self == .mlxLM }
     /// Nothing is in memory until somebody asks for it.
     package var loadsLazily: Bool { [.ollama, .lmStudio, .oMLX].contains(self) }
+    /// One llama-server serves one model. With several it is a router in front of a process for each, which begins when somebody
+    /// asks or orders.
+    package func isRouter(models: Int) -> Bool { self == .llamaCpp && models > 1 }
     /// A model without a placed instance is answered with 404, and nobody's request places one.
     package var needsInstance: Bool { self == .exo }
     /// While a model loads, requests for the others wait too.

@@ -17,7 +17,8 @@ extension WorkerMachine {
         (0..<count).map { model in
             var residency = Residency()
             residency.keepAlive = flavor.keepAlive
-            residency.copies = flavor.loadsLazily || (flavor.keepsOneModel && model > 0) ? 0 : 1
+            let isLate = flavor.loadsLazily || flavor.isRouter(models: count) || (flavor.keepsOneModel && model > 0)
+            residency.copies = isLate ? 0 : 1
             return residency
         }
     }

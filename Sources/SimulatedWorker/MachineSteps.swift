@@ -85,7 +85,8 @@ extension WorkerMachine {
     }
 
     private mutating func admits(_ head: Exchange) -> Bool {
-        guard loads.isEmpty || !flavor.loadHoldsAll, !holds(.vanish) else { return false }
+        let loadHoldsAll = flavor.loadHoldsAll && !flavor.isRouter(models: models.count)
+        guard loads.isEmpty || !loadHoldsAll, !holds(.vanish) else { return false }
         let taken = running.reduce(0) { $0 + $1.slots }
         guard taken + head.slots <= slots else { return false }
         if running.contains(where: \.runsAlone) || (head.runsAlone && !running.isEmpty && !isInstant) { return false }

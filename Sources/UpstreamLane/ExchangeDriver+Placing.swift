@@ -237,7 +237,7 @@ extension ExchangeDriver {
     }
 
     /// Slots of it that may be ours.
-    private func cap(of worker: Worker, at now: Instant) -> Int {
+    func cap(of worker: Worker, at now: Instant) -> Int {
         guard loop.dialect(of: worker.kind).traits.strictSlots else { return worker.slots }
         return worker.slots - (loop.shared.board.loads.foreign(worker.index, at: now) ?? 0)
     }

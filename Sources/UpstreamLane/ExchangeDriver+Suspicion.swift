@@ -107,7 +107,8 @@ extension ExchangeDriver {
             endReservation()
             return false
         }
-        guard board.unproven(worker.index) == 0, board.tryTakeSlot(worker.index, cap: worker.slots) else {
+        guard board.unproven(worker.index) == 0, board.tryTakeSlot(worker.index, cap: cap(of: worker, at: now))
+        else {
             return false
         }
         let plainAnswer = plainAnswerForm(of: worker, scanned)

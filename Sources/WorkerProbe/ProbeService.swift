@@ -176,9 +176,10 @@ package final class ProbeService: Service {
         if let resident = models.first(where: { board.modelState(worker.index, $0.index, at: now) == .resident }) {
             return .token(resident)
         }
-        // Nothing is in memory. A worker that is new is asked all the same where that costs nothing but a load that must
-        // come anyway; else it would load what nobody wants.
-        guard Self.dialect(of: worker).traits.canary == .token, board.condition(worker.index) == .loading else {
+        // Nothing is in memory. A worker that is new is asked all the same where only a request loads anything, since that
+        // load must come anyway; else it would load what nobody wants.
+        let dialect = Self.dialect(of: worker)
+        guard dialect.traits.canary == .token, dialect.orders == nil, board.condition(worker.index) == .loading else {
             return worker.models.isEmpty ? .later : .word
         }
         return models.first.map { .token($0) } ?? .later

@@ -1,3 +1,4 @@
+import NIOHTTP1
 import SimulatedWorker
 
 /// llama-server's pages: health that tells of a load, slots, properties and Prometheus text.
@@ -5,7 +6,7 @@ extension InformationPages {
     func llama(_ path: String) -> Page {
         switch path {
         case "/health", "/v1/health":
-            guard machine.isLoading, !machine.holds(.lieHealth) else { return ok("ok") }
+            guard machine.isLoading, !isRouter, !machine.holds(.lieHealth) else { return ok("ok") }
             return Page(status: 503, body: ErrorText.llama(503, "Loading model", type: "unavailable_error"))
         case "/v1/models", "/models": return models()
         case "/props":
@@ -36,5 +37,32 @@ extension InformationPages {
             return Page(body: Array(text.utf8), type: "text/plain; version=0.0.4")
         default: return notFound
         }
+    }
+
+    // MARK: A router of several models
+
+    var isRouter: Bool { settings.flavor.isRouter(models: settings.models.count) }
+
+    func routed(_ model: SimulatedModel) -> JSONValue {
+        let position = position(model.name) ?? 0
+        let state = isResident(position) ? "loaded" : machine.isLoading(position) ? "loading" : "unloaded"
+        return .members([
+            "id": .string(model.name), "object": "model", "owned_by": "llamacpp", "created": .integer(created),
+            "status": .members(["value": .string(state)]),
+        ])
+    }
+
+    /// `POST /models/load` and `/models/unload`: answered at once, carried out beside.
+    func llamaOrder(_ method: HTTPMethod, _ path: String, _ body: [UInt8]) -> Page {
+        guard isRouter, method == .POST, ["/models/load", "/models/unload"].contains(path) else { return notFound }
+        guard let model = position((try? JSONValue(body))?["model"]?.text) else {
+            return Page(status: 404, body: ErrorText.llama(404, "model is not found", type: "not_found_error"))
+        }
+        let isRunning = isResident(model) || machine.isLoading(model)
+        guard (path == "/models/load") != isRunning else {
+            let message = isRunning ? "model is already running" : "model is not running"
+            return Page(status: 400, body: ErrorText.llama(400, message, type: "invalid_request_error"))
+        }
+        return Page(.members(["success": .bool(true)]), order: isRunning ? .unload(model) : .load(model))
     }
 }

@@ -37,7 +37,7 @@ struct InformationPages {
     func page(_ method: HTTPMethod, _ path: String, _ query: String, _ body: [UInt8]) -> Page {
         switch settings.flavor {
         case .mlxLM: mlx(method, path)
-        case .llamaCpp: method == .GET ? llama(path) : notFound
+        case .llamaCpp: method == .GET ? llama(path) : llamaOrder(method, path, body)
         case .openAI: method == .GET ? openAI(path) : notFound
         case .vllmMLX: method == .GET ? vllm(path) : notFound
         case .exo: exo(method, path, query, body)
@@ -102,6 +102,7 @@ struct InformationPages {
                 "id": .string(model.name), "object": "model", "created": .integer(created), "owned_by": "starling-sim",
             ])
         }
+        if isRouter { return routed(model) }
         return .members([
             "id": .string(model.name), "object": "model", "created": .integer(created), "owned_by": "llamacpp",
             "meta": .members([

@@ -73,6 +73,15 @@ struct PageTests {
             #expect(try await page(server, "/api/ps")["models"] == .array([]))
             #expect(try await ask(server, "/api/generate", #"{"model":"llama-7b","prompt":"x"}"#).contains(" 501 "))
         }
+        try await withWorker(.oMLX) { server in
+            #expect(try await ask(server, "/v1/models/llama-7b/load", "{}").contains(" 200 OK"))
+            var status = try await page(server, "/v1/models/status")
+            #expect(status["models"]?.items?.first?["loaded"] == .bool(true))
+            #expect(try await ask(server, "/v1/models/llama-7b/unload", "{}").contains(" 200 OK"))
+            status = try await page(server, "/v1/models/status")
+            #expect(status["models"]?.items?.first?["loaded"] == .bool(false))
+            #expect(try await ask(server, "/v1/models/other/load", "{}").contains(" 404 "))
+        }
         try await withWorker(.lmStudio) { server in
             #expect(
                 try await ask(server, "/api/v1/models/load", #"{"model":"llama-7b"}"#).contains(#""status":"loaded""#))

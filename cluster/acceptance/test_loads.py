@@ -65,10 +65,11 @@ def model_state(replica, worker: str, model: str) -> str:
     return next(speed["state"] for speed in shown["speeds"] if speed["model"] == model)
 
 
-@pytest.mark.parametrize("kind", ["ollama", "lm_studio", "omlx", "exo", "mlx_lm"])
+@pytest.mark.parametrize("kind", ["ollama", "lm_studio", "omlx", "exo", "mlx_lm", "llama_cpp"])
 def test_one_load_for_all(stage, kind):
-    # mlx_lm has its first model in memory from the start; the others are asked for their only one.
-    models = ("small=1", BIG) if kind == "mlx_lm" else (BIG,)
+    # mlx_lm has its first model in memory from the start, and llama.cpp routes where it has two; the others are asked for
+    # their only one.
+    models = ("small=1", BIG) if kind in ("mlx_lm", "llama_cpp") else (BIG,)
     worker = stage.simulator("mac", kind=kind, models=models, time_scale=TIME_SCALE, slots=4)
     if kind == "exo":
         direct = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=10)
