@@ -124,7 +124,8 @@ VLLM_MLX = Column(
     choices_of_two=1, usage_of_two=1, logprobs={"plain": False, "stream": False}, json_object="422",
     newer_ceiling_is_obeyed=False, stop_as_string=422, stop_is_obeyed=False, stop_is_found_inside_tokens=False, zero_ceiling=422,
     null_refusals={"stream": 422},
-    notices_lost_plain_client={"alone": True, "beside a stream": True}, notices_lost_stream_seconds=40, tells_cached_tokens=False,
+    notices_lost_plain_client={"alone": True, "beside a stream": True}, notices_lost_stream_seconds=10, overlooks_lost_streams=True,
+    tells_cached_tokens=False,
     head_of_a_queued_stream="at once", seeded_requests="together", sampling_is_ones_own=False,
     deaths=all_answered(*DEATHS) | {
         "an empty prompt": "500, lives", "stop is a number": "422, lives", "stop has a number": "422, lives",

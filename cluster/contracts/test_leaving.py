@@ -7,12 +7,14 @@ import time
 
 import pytest
 
-from flock.patience import until
+from flock.patience import OutOfPatience, until
 from raw_client import Cut
 from talk import CHAT, begin, chat, is_refused
 
 LONG = 30_000
 """Tokens that a real server writes for a minute, and a simulated Mac for several."""
+TRIES = 4
+"""Fresh servers, where one may overlook a departure."""
 
 
 def test_a_client_leaves_a_plain_request(start, expected):
@@ -45,13 +47,20 @@ def test_a_client_leaves_a_plain_request_beside_a_stream(start, expected):
 
 
 def test_a_client_leaves_a_stream(start, expected):
-    seconds = expected.notices_lost_stream_seconds
-    worker = start(takes_its_time=True, context_tokens=32_768)
-    with begin(worker, CHAT, chat(worker, max_tokens=LONG, stream=True)) as connection:
-        connection.read_head()
-        connection.read_until(b"data: ")
-        assert worker.is_computing()
-    until("it has noticed that its client is gone", lambda: not worker.is_computing(), seconds)
+    tries = TRIES if expected.overlooks_lost_streams else 1
+    for tried in range(1, tries + 1):
+        worker = start(takes_its_time=True, context_tokens=32_768)
+        with begin(worker, CHAT, chat(worker, max_tokens=LONG, stream=True)) as connection:
+            connection.read_head()
+            connection.read_until(b"data: ")
+            assert worker.is_computing()
+        try:
+            until("it has noticed that its client is gone", lambda: not worker.is_computing(), expected.notices_lost_stream_seconds)
+            return
+        except OutOfPatience:
+            worker.stop()
+            if tried == tries:
+                raise
 
 
 def test_a_client_leaves_a_stream_before_the_first_token(start):
