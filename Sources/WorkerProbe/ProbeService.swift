@@ -302,16 +302,17 @@ package final class ProbeService: Service {
     /// The smallest request there is. Only a token proves that a worker's engine lives: an HTTP thread answers for long
     /// after its engine died.
     private func canary(_ worker: Worker, _ client: ProbeClient) async {
-        defer { _ = schedule.withLock { $0.canaries.remove(worker.id) } }
         let view = routing.value
         guard let current = view.workers.first(where: { $0.id == worker.id }),
             case .token(let (index, model)) = proof(of: current)
-        else { return }
+        else { return canaryEnded(worker.id) }
         let asked = now()
         let isLoading = board.condition(worker.index) == .loading
         let answer = await client.post(
             Self.canaryPath, json: Self.canaryBody(model.upstreamName), to: worker, tls: tls.value[worker.id.rawValue],
             within: patience(with: current, isLoading: isLoading, view))
+        // Before anybody hears of it: a wish that follows is one for the next.
+        canaryEnded(worker.id)
         if board.lastToken(worker.index) >= asked, case .failed = answer {
             // Somebody else got a token meanwhile: it lives, and this one had to wait.
             counts.note(worker.index, .canaryClean)
@@ -338,6 +339,8 @@ package final class ProbeService: Service {
             tell(worker, .canaryFailed)
         }
     }
+
+    private func canaryEnded(_ worker: WorkerID) { _ = schedule.withLock { $0.canaries.remove(worker) } }
 
     /// How long a token may take: the load of a model, or the prompts that stand before it.
     private func patience(with worker: Worker, isLoading: Bool, _ view: RoutingView) -> Double {
