@@ -55,6 +55,12 @@ package struct CircuitBreaker: Sendable {
     /// Closed with no failure in sight, like a new one: recording a success would change nothing.
     package var isPristine: Bool { state == .closed && outcomes == 0 && inRow == 0 }
 
+    /// What `admit` would say, without taking a permit.
+    package func refuses(at now: Instant) -> Bool {
+        var copy = self
+        return copy.admit(at: now) == .refused
+    }
+
     package mutating func admit(at now: Instant) -> Admission {
         switch state {
         case .closed: return .closed

@@ -1,11 +1,13 @@
 /// Which models of one worker are in its memory, which are on their way in or out, and how many exchanges use each.
 ///
 /// A worker that says nothing of its memory is believed to have all its models there. One that tells, or that keeps only the
-/// model that was asked for last, has a state per model. Exchanges begin only with a model that is resident, and a model is
+/// model that was asked for last, has a state per model; a model may also be one that it has not got at all. Exchanges begin only with a model that is resident, and a model is
 /// given up only when no exchange runs with it: both are decided here, in one place, so that neither can overtake the other.
 package import Determinism
 
 package enum ModelState: UInt8, Sendable, CaseIterable {
+    /// The worker does not list it, and would answer with another or fetch it from somewhere: nothing is sent there.
+    case absent
     /// Not in memory; it can be loaded.
     case available
     /// This replica has it loaded.
@@ -18,6 +20,7 @@ package enum ModelState: UInt8, Sendable, CaseIterable {
 
     package var word: String {
         switch self {
+        case .absent: "absent"
         case .available: "available"
         case .loading: "loading"
         case .resident: "resident"
@@ -42,12 +45,16 @@ package struct ModelsInMemory: Sendable {
 
     /// False until the worker told what it has: then everything is believed to be there.
     package private(set) var isSelective = false
-    /// At most one for each model of the routing view, whose number is bounded there.
+    /// At most one for each model of the routing view, whose number is bounded there; likewise those it does not list.
     private var entries: [ModelIndex: Entry] = [:]
+    package private(set) var absent: Set<ModelIndex> = []
+    /// Whether a model may be anything but resident.
+    package var tellsApart: Bool { isSelective || !absent.isEmpty }
 
     package init() {}
 
     package func state(of model: ModelIndex, at now: Instant) -> ModelState {
+        if absent.contains(model) { return .absent }
         guard isSelective, let entry = entries[model] else { return isSelective ? .available : .resident }
         if entry.state == .failed, now >= entry.failedAt + Self.failureHolds { return .available }
         return entry.state
@@ -60,6 +67,9 @@ package struct ModelsInMemory: Sendable {
     package var resident: [ModelIndex] { entries.filter { $0.value.state == .resident }.map(\.key) }
 
     // MARK: What the worker tells
+
+    /// Its list has none of these, and has all the others.
+    package mutating func toldAbsent(_ models: Set<ModelIndex>) { absent = models }
 
     /// All its models are there.
     package mutating func toldAll() {
@@ -80,7 +90,7 @@ package struct ModelsInMemory: Sendable {
         for (model, entry) in entries where !models.contains(model) {
             switch entry.state {
             case .resident where entry.since <= askedAt: entries[model]?.state = .available
-            case .resident, .loading, .failed, .available, .evicting: break
+            case .resident, .loading, .failed, .available, .evicting, .absent: break
             }
         }
     }
@@ -148,7 +158,7 @@ package struct ModelsInMemory: Sendable {
         for (model, entry) in entries {
             switch entry.state {
             case .resident, .evicting: entries[model]?.state = .available
-            case .available, .loading, .failed: break
+            case .available, .loading, .failed, .absent: break
             }
         }
     }

@@ -17,7 +17,7 @@ package enum WorkerCondition: Hashable, Sendable {
         case slow
         /// Memory is nearly full.
         case pressure
-        /// Probes fail now and then.
+        /// Probes fail now and then, or a breaker of one of its models is open.
         case flaky
         /// It refused a connection.
         case refused

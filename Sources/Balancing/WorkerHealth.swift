@@ -148,7 +148,13 @@ package struct WorkerHealth: Sendable {
         case .probeLoading:
             guard let loadingSince else { return condition }
             return now >= loadingSince + Self.loadingMax ? .down(.load) : .loading
-        case .impaired(let why): return condition == .loading ? .loading : .degraded(why)
+        case .impaired(let why):
+            switch (condition, why) {
+            case (.loading, _): return .loading
+            // What is known of it says more than that its exchanges fail.
+            case (.degraded, .flaky): return condition
+            default: return .degraded(why)
+            }
         case .tokensSeen, .canaryClean:
             guard case .degraded(let why) = condition else { return .healthy }
             let holds = why == .slow ? Self.slownessHolds : Self.impairmentHolds

@@ -45,6 +45,10 @@ package struct ProbeReading: Equatable, Sendable {
     package var life: Life
     /// Names under which it lists models; nil when this answer has no list.
     package var models: [String]?
+    /// Other names that it takes for them.
+    package var aliases: [String] = []
+    /// False when the list was longer than what is looked at of it.
+    package var listsAll = true
     package enum Residents: Equatable, Sendable {
         /// All it has: its models do not come and go.
         case all
@@ -85,6 +89,7 @@ extension ProbeReading {
     /// Names that are looked at; a catalogue may be long.
     static let modelsMax = 256
     static let nameBytesMax = 256
+    static let aliasesMax = 16
 
     /// How a server writes a list of models.
     struct ListForm {
@@ -93,14 +98,14 @@ extension ProbeReading {
         /// The member that says whether a model is in memory, and its text; `true` stands for the word itself.
         var loaded: (member: StaticString, value: StaticString)?
 
-        /// Whether a member `meta` tells the model's limits.
-        var tellsLimits = false
+        /// Whether members `aliases` and `meta` tell other names of a model and its limits.
+        var tellsMore = false
 
         /// `{"data":[{"id":"…"},…]}`
         static let openAI = ListForm(list: "data", name: "id")
-        /// The same with `"meta":{"n_vocab":…,"n_ctx":…}`. `n_ctx` is what one slot has: the number by which a longer
+        /// The same with `"aliases":["…"],"meta":{"n_vocab":…,"n_ctx":…}`. `n_ctx` is what one slot has: the number by which a longer
         /// prompt is refused. Builds from before it was told have `n_ctx_train` alone, more than a slot may have.
-        static let llamaCpp = ListForm(list: "data", name: "id", tellsLimits: true)
+        static let llamaCpp = ListForm(list: "data", name: "id", tellsMore: true)
     }
 
     /// A list of models; `form.loaded` also tells which are in memory.
@@ -112,11 +117,12 @@ extension ProbeReading {
             guard enter(&cursor, form.list) else { return }
             var models: [String] = []
             var resident: [String] = []
-            forEachEntry(&cursor, form) { name, isLoaded, limits in
+            reading.listsAll = forEachEntry(&cursor, form) { name, aliases, isLoaded, limits in
                 guard !models.contains(name) else { return }
                 models.append(name)
+                reading.aliases += aliases
                 if isLoaded { resident.append(name) }
-                if limits != .unknown { reading.limits[name] = limits }
+                if limits != .unknown { for name in [name] + aliases { reading.limits[name] = limits } }
             }
             reading.models = models
             if form.loaded != nil { reading.resident = .only(resident) }
@@ -156,25 +162,28 @@ extension ProbeReading {
         return reading
     }
 
+    /// False when it stopped before the end.
     private static func forEachEntry(
         _ cursor: inout JSONCursor, _ form: ListForm,
-        _ body: (_ name: String, _ isLoaded: Bool, _ limits: ModelLimits) -> Void
-    ) {
+        _ body: (_ name: String, _ aliases: [String], _ isLoaded: Bool, _ limits: ModelLimits) -> Void
+    ) -> Bool {
         _ = cursor.take(UInt8(ascii: "["))
         var count = 0
-        while count < modelsMax, cursor.another(before: UInt8(ascii: "]"), isFirst: count == 0) {
+        while cursor.another(before: UInt8(ascii: "]"), isFirst: count == 0) {
+            guard count < modelsMax else { return false }
             count += 1
             guard cursor.take(UInt8(ascii: "{")) else {
                 cursor.skipValue()
                 continue
             }
             var name: String?
+            var aliases: [String] = []
             var isLoaded = false
             var limits = ModelLimits.unknown
             var isFirstMember = true
             while cursor.another(before: UInt8(ascii: "}"), isFirst: isFirstMember) {
                 isFirstMember = false
-                guard let key = cursor.key() else { return }
+                guard let key = cursor.key() else { return false }
                 if cursor.isWord(key, form.name), name == nil, cursor.peek() == UInt8(ascii: "\"") {
                     name = cursor.string().flatMap { Self.name(cursor.bytes[$0]) }
                 } else if let loaded = form.loaded, cursor.isWord(key, loaded.member) {
@@ -182,14 +191,27 @@ extension ProbeReading {
                     let start = cursor.position
                     cursor.skipValue()
                     isLoaded = says(loaded.value, cursor.bytes[start..<cursor.position])
-                } else if form.tellsLimits, cursor.isWord(key, "meta"), cursor.peek() == UInt8(ascii: "{") {
+                } else if form.tellsMore, cursor.isWord(key, "aliases"), cursor.peek() == UInt8(ascii: "[") {
+                    aliases = names(&cursor)
+                } else if form.tellsMore, cursor.isWord(key, "meta"), cursor.peek() == UInt8(ascii: "{") {
                     limits = Self.limits(&cursor)
                 } else {
                     cursor.skipValue()
                 }
             }
-            if let name { body(name, isLoaded, limits) }
+            if let name { body(name, aliases, isLoaded, limits) }
         }
+        return true
+    }
+
+    /// The strings of the array at the cursor, as far as they are names.
+    private static func names(_ cursor: inout JSONCursor) -> [String] {
+        var names: [String] = []
+        cursor.forEachElement { cursor in
+            guard cursor.peek() == UInt8(ascii: "\""), let text = cursor.string() else { return cursor.skipValue() }
+            if names.count < aliasesMax, let name = name(cursor.bytes[text]) { names.append(name) }
+        }
+        return names
     }
 
     private static func limits(_ cursor: inout JSONCursor) -> ModelLimits {

@@ -5,7 +5,8 @@ extension WorkerDialect {
         kind: "lm_studio",
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 10_000, connectBacklog: 64,
-            defaultSlots: 1, commentsAreProgress: false, canary: .loadUnlessResident, diesOfUnknownTokens: false,
+            defaultSlots: 1, commentsAreProgress: false, canary: .loadUnlessResident, takesAnyName: true,
+            diesOfUnknownTokens: false,
             strictSlots: true, repairs: [.renamesCeiling, .setsCeiling]),
         questions: [ProbeRequest(path: "/api/v0/models", subject: .models)],
         reading: { .list($0, ProbeReading.ListForm(list: "data", name: "id", loaded: ("state", "loaded"))) },

@@ -6,7 +6,7 @@ extension WorkerDialect {
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 90, connectBacklog: 64,
             defaultSlots: 4, commentsAreProgress: false, tellsProgressInEvents: true, canary: .token,
-            diesOfUnknownTokens: false, ignoresUnknownTokens: true, noticesLostPlainClients: false,
+            takesAnyName: true, diesOfUnknownTokens: false, ignoresUnknownTokens: true, noticesLostPlainClients: false,
             sendsEmptyEvents: true,
             tellsCachedTokens: true,
             countsUsagePerChoice: true,

@@ -5,7 +5,8 @@ extension WorkerDialect {
         kind: "omlx",
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 4, requestsPerConnectionMax: 10_000, connectBacklog: 64,
-            defaultSlots: 4, commentsAreProgress: false, canary: .loadUnlessResident, diesOfUnknownTokens: false,
+            defaultSlots: 4, commentsAreProgress: false, canary: .loadUnlessResident, takesAnyName: true,
+            diesOfUnknownTokens: false,
             repairs: [.removesNulls, .renamesCeiling, .setsCeiling]),
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),

@@ -5,7 +5,8 @@ extension WorkerDialect {
         kind: "ollama",
         traits: WorkerTraits(
             poolsConnections: true, idleSecondsMax: 30, requestsPerConnectionMax: 10_000, connectBacklog: 64,
-            defaultSlots: 1, commentsAreProgress: false, canary: .loadUnlessResident, wantsLocalHost: true,
+            defaultSlots: 1, commentsAreProgress: false, canary: .loadUnlessResident, takesAnyName: true,
+            wantsLocalHost: true,
             diesOfUnknownTokens: false, repairs: [.renamesCeiling, .setsCeiling]),
         questions: [
             ProbeRequest(path: "/api/version", subject: .health), ProbeRequest(path: "/api/tags", subject: .models),

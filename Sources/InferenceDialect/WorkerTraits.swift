@@ -21,6 +21,9 @@ package struct WorkerTraits: Equatable, Sendable {
     package var canary: CanaryCost
     /// Whether it has one model in memory at a time: the one that was asked for last.
     package var keepsOneModel = false
+    /// Whether it takes any name of a model: one that it does not list it answers with whatever it has, or fetches. Only
+    /// names that it lists are then sent to it.
+    package var takesAnyName = false
     /// Whether it serves only clients that call it by a local name: `Host` is then `localhost` unless the operator says.
     package var wantsLocalHost = false
     /// Whether a token id past the model's vocabulary ends the process: `logit_bias` then needs a known vocabulary.

@@ -15,14 +15,14 @@ extension WorkerBoard {
 
     package func modelState(_ worker: WorkerIndex, _ model: ModelIndex, at now: Instant) -> ModelState {
         let cell = self[worker]
-        guard cell.isSelective.load(ordering: .acquiring) else { return .resident }
+        guard cell.tellsModelsApart.load(ordering: .acquiring) else { return .resident }
         return cell.models.withLock { $0.state(of: model, at: now) }
     }
 
     /// From here to `endUse` the model is not pushed out.
     package func beginUse(_ worker: WorkerIndex, _ model: ModelIndex, at now: Instant) -> ModelUse {
         let cell = self[worker]
-        guard cell.isSelective.load(ordering: .acquiring) else { return .free }
+        guard cell.tellsModelsApart.load(ordering: .acquiring) else { return .free }
         return cell.models.withLock { $0.begin(model, at: now) } ? .counted : .refused
     }
 
@@ -40,7 +40,7 @@ extension WorkerBoard {
         let cell = self[worker]
         return cell.models.withLock { models in
             let result = change(&models)
-            cell.isSelective.store(models.isSelective, ordering: .releasing)
+            cell.tellsModelsApart.store(models.tellsApart, ordering: .releasing)
             return result
         }
     }

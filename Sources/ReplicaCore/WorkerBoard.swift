@@ -218,8 +218,7 @@ package final class WorkerBoard: Sendable {
         let cell = self[worker]
         guard cell.openBreakers.load(ordering: .acquiring) > 0 else { return false }
         return cell.withBreakers { breakers in
-            guard var breaker = breakers.byModel[model] else { return false }
-            return breaker.admit(at: now) == .refused
+            breakers.byModel[model]?.refuses(at: now) ?? false
         }
     }
 
@@ -229,11 +228,27 @@ package final class WorkerBoard: Sendable {
         let cell = self[worker]
         // Nothing ever failed there: a success says nothing new, and most exchanges end here.
         if outcome != .failure, !wasProbe, cell.troubledBreakers.load(ordering: .acquiring) == 0 { return }
-        cell.withBreakers { breakers in
+        let hasOpened = cell.withBreakers { breakers in
             var breaker = breakers.byModel[model] ?? CircuitBreaker()
             breaker.record(outcome, wasProbe: wasProbe, at: now, jitter: breakers.random.fraction())
             // A breaker without a failure in sight is as good as none, and the fast way is open again.
             breakers.byModel[model] = breaker.isPristine ? nil : breaker
+            return outcome == .failure && breaker.refuses(at: now)
+        }
+        if hasOpened { tellHealth(worker, .impaired(.flaky), at: now) }
+    }
+
+    /// What an open breaker says of the whole worker: it is flaky until a trial may go there again. Told in each round of
+    /// probes. It does not last until the trial went well, since a flaky worker gets none while others have room.
+    package func tellBreakers(_ worker: WorkerIndex, at now: Instant) {
+        let cell = self[worker]
+        let refuses =
+            cell.openBreakers.load(ordering: .acquiring) > 0
+            && cell.withBreakers { $0.byModel.values.contains { $0.refuses(at: now) } }
+        if refuses {
+            tellHealth(worker, .impaired(.flaky), at: now)
+        } else if condition(worker) == .degraded(.flaky) {
+            tellHealth(worker, .relieved(.flaky), at: now)
         }
     }
 
@@ -294,7 +309,7 @@ final class WorkerCell: Sendable {
     let troubledBreakers = Atomic<Int>(0)
     let health = Mutex(WorkerHealth())
     /// Whether models come and go there; until then nobody looks further.
-    let isSelective = Atomic<Bool>(false)
+    let tellsModelsApart = Atomic<Bool>(false)
     let models = Mutex(ModelsInMemory())
     private let breakers: Mutex<Breakers>
 

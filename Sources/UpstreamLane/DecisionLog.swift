@@ -9,7 +9,7 @@ import Synchronization
 /// What a worker of the model was, when a request was placed.
 package enum PlacementReason: UInt8, Sendable {
     case candidate, unfit, ignores, tried, loading, draining, down, breakerOpen, full, reserved, worseState, notResident
-    case loadFailed
+    case loadFailed, absent
 
     /// Half a sentence.
     package var text: String {
@@ -26,6 +26,7 @@ package enum PlacementReason: UInt8, Sendable {
         case .reserved: "it is kept for a request that has to be alone"
         case .worseState: "others are in better health"
         case .notResident: "the model is not in its memory"
+        case .absent: "it does not list the model"
         case .loadFailed: "it could not load the model a moment ago"
         }
     }

@@ -1,9 +1,9 @@
+/// Which worker: candidates by fitness and health, one choice, one slot; or a ticket.
 import Balancing
 import Determinism
 import ExchangeFlow
 import InferenceDialect
 import KeyReplication
-/// Which worker: candidates by fitness and health, one choice, one slot; or a ticket.
 import NIOCore
 import ReplicaCore
 
@@ -88,23 +88,7 @@ extension ExchangeDriver {
     ) -> Search {
         let model = view.models[modelPosition]
         let board = loop.shared.board
-        var down = 0
-        var someoneObeys = false
-        for (position, placement) in model.placements.enumerated() {
-            let worker = view.workers[placement.position]
-            switch board.condition(worker.index) {
-            // An operator's word is no doubt about health.
-            case .draining, .down(.drained): break
-            case .down: down += 1
-            default:
-                if !triedPositions.contains(position),
-                    case .yes = loop.dialect(of: worker.kind).fit(scanned, route, vocabulary: placement.vocabulary)
-                {
-                    someoneObeys = true
-                }
-            }
-        }
-        let panics = down * 2 > model.placements.count
+        let (panics, someoneObeys) = survey(scanned, at: now)
         loop.reasons.removeAll(keepingCapacity: true)
         loop.candidates.removeAll(keepingCapacity: true)
         loop.candidatePositions.removeAll(keepingCapacity: true)
@@ -171,6 +155,9 @@ extension ExchangeDriver {
             case .failed:
                 loop.reasons.append(.loadFailed)
                 continue
+            case .absent:
+                loop.reasons.append(.absent)
+                continue
             }
             // A breaker that is open is no reason to wait: it may stay open for longer than any queue.
             if shut.contains(position) || board.breakerRefuses(worker.index, model: model.index, at: now) {
@@ -199,21 +186,8 @@ extension ExchangeDriver {
                 loop.candidates.removeAll(keepingCapacity: true)
                 loop.candidatePositions.removeAll(keepingCapacity: true)
             }
-            let vitals = board.loads.vitals(worker.index, at: now)
-            let speeds = board.speeds(worker.index, model: model.index, placement, vitals, at: now)
             loop.candidatePositions.append(position)
-            var candidate = Candidate(
-                worker: worker.index, ringKey: worker.ringKey, slots: worker.slots, running: running + foreign,
-                queued: 0,
-                weight: worker.weight, promptTokensAhead: board.promptTokens(worker.index),
-                outputTokensAhead: board.outputTokens(worker.index),
-                prefillRate: speeds.prefill, decodeRate: speeds.decode, stepSlope: placement.stepSlope, loadSeconds: 0,
-                pressure: vitals?.memory ?? 0)
-            candidate.foreign = foreign
-            // Like ours, which are counted whole until they end.
-            if foreign > 0 { candidate.outputTokensAhead += foreign * loop.expectedAnswer(of: model.index) }
-            candidate.joinsBatch = scanned.needs.isDisjoint(with: dialect.traits.drainsBatch)
-            loop.candidates.append(candidate)
+            loop.candidates.append(candidate(worker, placement, scanned, running: running, foreign: foreign, at: now))
         }
         loop.cold.isLoading = isLoading
         if loop.candidates.isEmpty {
@@ -229,11 +203,58 @@ extension ExchangeDriver {
             return .none(.unavailable)
         }
         let query = query(scanned)
+        loop.query = query
         if view.strategy == .resourceAware || view.strategy == .prefixAffinity {
             loop.shared.beliefs.fill(&loop.candidates, query) { board.incarnation($0) }
         }
         let chosen = loop.chooser(for: view).choose(among: loop.candidates, for: query) ?? 0
         return .found(loop.candidatePositions[chosen], ignored: bestIgnored)
+    }
+
+    /// Before anybody is looked at: whether most of the model's workers look down, and whether a usable one obeys all
+    /// parameters.
+    private func survey(_ scanned: ScannedRequest, at now: Instant) -> (panics: Bool, someoneObeys: Bool) {
+        let model = view.models[modelPosition]
+        let board = loop.shared.board
+        var down = 0
+        var someoneObeys = false
+        for (position, placement) in model.placements.enumerated() {
+            let worker = view.workers[placement.position]
+            switch board.condition(worker.index) {
+            // An operator's word is no doubt about health.
+            case .draining, .down(.drained): break
+            case .down: down += 1
+            default:
+                if !triedPositions.contains(position),
+                    ![.failed, .absent].contains(board.modelState(worker.index, model.index, at: now)),
+                    case .yes = loop.dialect(of: worker.kind).fit(scanned, route, vocabulary: placement.vocabulary)
+                {
+                    someoneObeys = true
+                }
+            }
+        }
+        return (down * 2 > model.placements.count, someoneObeys)
+    }
+
+    /// What a strategy weighs of a worker. Exchanges of others weigh like ours.
+    private func candidate(
+        _ worker: Worker, _ placement: RoutingView.Placement, _ scanned: ScannedRequest, running: Int, foreign: Int,
+        at now: Instant
+    ) -> Candidate {
+        let board = loop.shared.board
+        let model = view.models[modelPosition].index
+        let vitals = board.loads.vitals(worker.index, at: now)
+        let speeds = board.speeds(worker.index, model: model, placement, vitals, at: now)
+        var candidate = Candidate(
+            worker: worker.index, ringKey: worker.ringKey, slots: worker.slots, running: running + foreign, queued: 0,
+            weight: worker.weight, promptTokensAhead: board.promptTokens(worker.index),
+            outputTokensAhead: board.outputTokens(worker.index), prefillRate: speeds.prefill,
+            decodeRate: speeds.decode, stepSlope: placement.stepSlope, loadSeconds: 0, pressure: vitals?.memory ?? 0)
+        candidate.foreign = foreign
+        // Like ours, which are counted whole until they end.
+        if foreign > 0 { candidate.outputTokensAhead += foreign * loop.expectedAnswer(of: model) }
+        candidate.joinsBatch = scanned.needs.isDisjoint(with: loop.dialect(of: worker.kind).traits.drainsBatch)
+        return candidate
     }
 
     /// Slots of it that may be ours.
@@ -251,12 +272,12 @@ extension ExchangeDriver {
 
     /// For whoever asks later why it was this worker. Of a suspect's worker, which was chosen a while ago, the last look
     /// is told.
-    private func noteDecision(_ position: Int, _ scanned: ScannedRequest, at now: Instant) {
-        guard loop.reasons.count == view.models[modelPosition].placements.count else { return }
+    private func noteDecision(_ position: Int, at now: Instant) {
+        guard let query = loop.query, loop.reasons.count == view.models[modelPosition].placements.count else { return }
         loop.decisions.note(
             PlacementDecision(
                 requestID: requestID, at: now, attempt: machine.attempts, view: view, modelPosition: modelPosition,
-                query: query(scanned), chosen: position),
+                query: query, chosen: position),
             loop.reasons, loop.candidates, loop.candidatePositions)
     }
 
@@ -307,7 +328,7 @@ extension ExchangeDriver {
                 life: loop.shared.board.incarnation(worker.index))
         }
         machine.attemptStarted(at: now)
-        noteDecision(position, scanned, at: now)
+        noteDecision(position, at: now)
         connect(at: now)
     }
 
@@ -333,149 +354,5 @@ extension ExchangeDriver {
             return traits.noticesLostPlainClients ? .plain : .orphaned
         }
         return .assembled
-    }
-
-    // MARK: The queue
-
-    /// First attempt, never woken: no claim on a slot yet.
-    private var isNewcomer: Bool { machine.attempts == 0 && !wasWoken }
-
-    private var hasOthersWaiting: Bool {
-        loop.shared.desk.waitingTotal > 0 && loop.shared.desk.waiting(view.models[modelPosition].index) > 0
-    }
-
-    private func enterQueue(at now: Instant) {
-        let model = view.models[modelPosition].index
-        if ticket == nil {
-            // The waker may run on any loop; it only hops here.
-            let eventLoop = loop.eventLoop
-            let identity = loop.register(self)
-            let handle = loop.handle!
-            // Who was woken in vain keeps the first place, unless it is choosier than those behind it.
-            ticket = loop.shared.desk.enqueue(
-                model: model, tenant: tenant.map { StableHash64.hash($0.tenant.rawValue) } ?? 0,
-                deadline: now + machine.policy.queue, isReturning: wasWoken && triedPositions.isEmpty,
-                loading: loading(at: now)
-            ) {
-                eventLoop.execute { handle.value.wake(identity, model) }
-            }
-            guard ticket != nil else {
-                loop.unregister(self)
-                return conclude(
-                    saturated("\(loop.shared.desk.waiting(model)) requests already wait for this model."))
-            }
-            if queuedSince == .never { queuedSince = now }
-        }
-        machine.queued(at: now)
-        armClock()
-        // A slot may have been freed between the look and the ticket: look once more, now that we are counted.
-        wakeNextIfFree(at: now)
-    }
-
-    /// What the last look found of workers that could serve this exchange if they had the model.
-    func loading(at now: Instant) -> AdmissionDesk.Loading? {
-        guard !loop.cold.workers.isEmpty else { return nil }
-        let since = queuedSince == .never ? now : queuedSince
-        let ahead = loop.shared.desk.waiting(view.models[modelPosition].index)
-        let wait =
-            loop.cold.slots > 0
-            ? loop.holdSeconds * Double(ahead + 1) / Double(loop.cold.slots)
-            // One that comes with the model is waited for as long as a load elsewhere would take.
-            : loop.cold.isLoading ? now.seconds(since: since) : .infinity
-        return AdmissionDesk.Loading(since: since, expectedWait: wait, workers: loop.cold.workers)
-    }
-
-    /// If a slot is free while somebody waits, the first in line is told. (Not us: that would be jumping the queue.)
-    private func wakeNextIfFree(at now: Instant) {
-        guard let scanned, case .found = findCandidate(scanned, taken: [], shut: [], at: now) else { return }
-        loop.shared.desk.wakeNext(view.models[modelPosition].index)
-    }
-
-    /// The clock says to look: a worker that came back wakes nobody by itself.
-    func placeAgain(at now: Instant) {
-        guard machine.phase == .queued, let scanned else { return }
-        if isSuspect { return placeAlone(at: now) }
-        switch findCandidate(scanned, taken: [], shut: [], at: now) {
-        case .found:
-            machine.queued(at: now)
-            loop.shared.desk.wakeNext(view.models[modelPosition].index)
-        case .full(let isLoading):
-            // The queue's clock is for slots: it begins anew when the model is there.
-            if isLoading { machine.stayQueued(at: now) } else { machine.queued(at: now) }
-            // Since it came models may have gone, or come.
-            if let ticket {
-                loop.shared.desk.update(view.models[modelPosition].index, ticket, loading(at: now))
-            }
-        case .none(let reason): concludeWithoutCandidate(reason)
-        }
-    }
-
-    /// The desk popped our ticket: it is used up, whether or not the slot is still there.
-    func woken() {
-        guard machine.phase == .queued else { return }
-        ticket = nil
-        wasWoken = true
-        loop.unregister(self)
-        place(at: loop.now())
-    }
-
-    func leaveQueue(at now: Instant) {
-        dropTicket()
-        wasWoken = false
-        machine.leftQueue()
-        if queuedSince != .never {
-            queuedNanoseconds += now.nanoseconds - queuedSince.nanoseconds
-            queuedSince = .never
-        }
-    }
-
-    func dropTicket() {
-        if let loadWish {
-            loop.shared.desk.updateWish(loadWish, nil)
-            self.loadWish = nil
-        }
-        if let ticket {
-            loop.shared.desk.cancel(view.models[modelPosition].index, ticket)
-            self.ticket = nil
-            loop.unregister(self)
-        }
-    }
-
-    func queueExpired(at now: Instant) {
-        if let scanned, case .full(isLoading: true) = findCandidate(scanned, taken: [], shut: [], at: now) {
-            // A load has a clock of its own, which ends it and then this wait.
-            return machine.stayQueued(at: now)
-        }
-        leaveQueue(at: now)
-        conclude(saturated("No worker had a free slot within \(machine.policy.queue)."))
-    }
-
-    private func saturated(_ why: String) -> ClientError {
-        let entry = view.models[modelPosition]
-        let slots = entry.placements.reduce(0) { $0 + view.workers[$1.position].slots }
-        let seconds = ExchangeMachine.retryAfterSeconds(
-            waiting: loop.shared.desk.waiting(entry.index), slots: slots, holdSeconds: loop.holdSeconds)
-        return ClientError(
-            status: 503, outcome: .saturated, message: "The model '\(entry.name)' is at capacity. \(why)",
-            type: "server_error", code: "gateway.saturated", retryAfter: seconds, shouldRetry: true)
-    }
-
-    func concludeWithoutCandidate(_ reason: NoCandidate) {
-        let entry = view.models[modelPosition]
-        if let failure = lastFailure { return conclude(failure) }
-        switch reason {
-        case .unsuitable(let why, let field):
-            conclude(
-                ClientError(
-                    status: 400, outcome: .invalid,
-                    message: "The model '\(entry.name)' cannot serve this request: \(why).",
-                    type: "invalid_request_error", param: field, code: "request.unsupported"))
-        case .unavailable:
-            conclude(
-                ClientError(
-                    status: 503, outcome: .unavailable,
-                    message: "No worker of the model '\(entry.name)' is available at the moment.", type: "server_error",
-                    code: "gateway.no_worker", retryAfter: 2, shouldRetry: true))
-        }
     }
 }

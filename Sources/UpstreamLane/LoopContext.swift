@@ -35,6 +35,8 @@ package final class LoopContext: LaneExchangeFactory {
 
     // Buffers, reused.
     var candidates: [Candidate] = []
+    /// What they were chosen for.
+    var query: PlacementQuery?
     var candidatePositions: [Int] = []
     /// Workers without the model that could serve the request, slots of those that have it and are full, and whether one
     /// is about to have it.

@@ -26,6 +26,8 @@ package final class ProbeService: Service {
     static let idleSeconds = 300.0
     /// Loads of a worker whose lengths are remembered.
     static let loadsKept = 8
+    /// Names that a line of the log has at the most.
+    static let namesToldMax = 32
     static let canaryPath = "/v1/chat/completions"
     static let tick = Duration.milliseconds(50)
 
@@ -237,6 +239,7 @@ package final class ProbeService: Service {
             }
         }
         _ = schedule.withLock { $0.toldFailures.removeValue(forKey: worker.id) }
+        board.tellBreakers(worker.index, at: now())
         tell(worker, verdict)
         guard verdict == .probeAlive else { return .loading }
         doubt(worker)
@@ -252,7 +255,9 @@ package final class ProbeService: Service {
     func take(_ reading: ProbeReading, of worker: Worker, askedAt: Instant) {
         if let models = reading.models {
             onModels(models, reading.limits, worker.id)
-            schedule.withLock { $0.inventory[worker.id] = Set(models) }
+            let inventory = Set(models + reading.aliases)
+            schedule.withLock { $0.inventory[worker.id] = inventory }
+            if Self.dialect(of: worker).traits.takesAnyName, reading.listsAll { missModels(of: worker, inventory) }
         }
         switch reading.resident {
         case nil: break
@@ -266,6 +271,26 @@ package final class ProbeService: Service {
             }
             board.withModels(worker.index) { $0.told(Set(resident.map(\.index)), askedAt: askedAt) }
         }
+    }
+
+    /// A worker that would answer for any name has only what it lists, whatever its configuration says.
+    private func missModels(of worker: Worker, _ inventory: Set<String>) {
+        let missing = routing.value.models(of: worker.index).filter { _, model in
+            !Self.names(of: model, worker.kind).contains(where: inventory.contains)
+        }
+        let absent = Set(missing.map(\.index))
+        let isNew = board.withModels(worker.index) { memory in
+            defer { memory.toldAbsent(absent) }
+            return !absent.isSubset(of: memory.absent)
+        }
+        guard isNew else { return }
+        let listed = inventory.sorted().prefix(Self.namesToldMax).joined(separator: ", ")
+        logger.warning(
+            "a worker does not list a model that it is configured with, and is sent nothing for it: its upstream_name must be one that the worker lists",
+            metadata: [
+                "worker": "\(worker.id.rawValue)",
+                "models": "\(missing.map(\.model.upstreamName).joined(separator: ", "))", "lists": "\(listed)",
+            ])
     }
 
     /// Models in its memory; nil while it has not told that they come and go.

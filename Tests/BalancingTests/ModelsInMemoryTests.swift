@@ -20,6 +20,20 @@ struct ModelsInMemoryTests {
         #expect(!memory.isSelective && memory.state(of: two, at: .zero) == .resident)
     }
 
+    @Test("what a worker does not list is used by nobody, whatever it says of its memory, until it lists it")
+    func absent() {
+        var memory = ModelsInMemory()
+        memory.toldAbsent([one])
+        #expect(memory.tellsApart && memory.state(of: one, at: .zero) == .absent && !memory.begin(one, at: .zero))
+        #expect(memory.state(of: two, at: .zero) == .resident && memory.begin(two, at: .zero))
+        memory.told([one, two], askedAt: .zero)
+        #expect(memory.state(of: one, at: .zero) == .absent && memory.state(of: two, at: .zero) == .resident)
+        memory.toldAll()
+        #expect(memory.tellsApart && memory.state(of: one, at: .zero) == .absent)
+        memory.toldAbsent([])
+        #expect(!memory.tellsApart && memory.state(of: one, at: .zero) == .resident)
+    }
+
     @Test("no exchange begins with a model that is to go, and one that runs is counted until its end")
     func giveUp() {
         var memory = ModelsInMemory()
@@ -84,6 +98,7 @@ struct ModelsInMemoryTests {
         memory.beginLoad(two)
         memory.emptied()
         #expect(memory.state(of: one, at: .zero) == .available && memory.state(of: two, at: .zero) == .loading)
-        #expect(ModelState.allCases.map(\.word) == ["available", "loading", "resident", "evicting", "failed"])
+        #expect(
+            ModelState.allCases.map(\.word) == ["absent", "available", "loading", "resident", "evicting", "failed"])
     }
 }

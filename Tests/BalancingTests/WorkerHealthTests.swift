@@ -100,6 +100,14 @@ import Testing
         #expect(tell(&health, .relieved(.pressure), at: 3) == .healthy)
     }
 
+    @Test("that its exchanges fail says less than what else is known, and keeps it from being well")
+    func flakyBesides() {
+        var health = health(.tokensSeen, .impaired(.stalled))
+        #expect(tell(&health, .impaired(.flaky), at: 6) == .degraded(.stalled))
+        #expect(tell(&health, .canaryClean, at: 15.999) == .degraded(.stalled))
+        #expect(tell(&health, .canaryClean, at: 16) == .healthy)
+    }
+
     @Test("a canary is asked for while loading, at most every five seconds")
     func canaries() {
         var health = WorkerHealth()

@@ -122,7 +122,7 @@ struct LaneMetricsTests {
         let ticket = desk.enqueue(model: view.models[0].index, tenant: 0, deadline: .never) {}
         #expect(ticket != nil)
         #expect(try value(MetricNames.workerRunning, ["a"]) == 1 && value(MetricNames.workerRunning, ["b"]) == 0)
-        #expect(try value(MetricNames.workerState, ["a", "healthy"]) == 1)
+        #expect(try value(MetricNames.workerState, ["a", "degraded"]) == 1)
         #expect(try value(MetricNames.workerState, ["b", "loading"]) == 1)
         for id in ["a", "b"] {
             let states = try family(MetricNames.workerState).samples.filter { $0.labels[0].value == id }

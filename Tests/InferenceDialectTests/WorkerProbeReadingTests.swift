@@ -45,6 +45,20 @@ struct WorkerProbeReadingTests {
         #expect(Self.read(.openAI, "/v1/models", 200, #"{"data":[],"object":"list"}"#)?.models == [])
     }
 
+    @Test("llama-server tells other names of a model, up to so many, and what it says of the model holds for them")
+    func aliases() throws {
+        let read = { (aliases: String) in
+            let item = #"{"id":"m.gguf","aliases":\#(aliases),"meta":{"n_ctx":8192}}"#
+            return try #require(Self.read(.llamaCpp, "/v1/models", 200, #"{"data":[\#(item)]}"#))
+        }
+        let two = try read(#"["m",7,"small"]"#)
+        #expect(two.models == ["m.gguf"] && two.aliases == ["m", "small"])
+        #expect(Set(two.limits.keys) == ["m.gguf", "m", "small"] && two.limits["m"]?.contextTokens == 8_192)
+        for none in ["null", "[]", "{}", #""m""#] { #expect(try read(none).aliases == [], "\(none)") }
+        let many = (0...ProbeReading.aliasesMax).map { "\"a\($0)\"" }.joined(separator: ",")
+        #expect(try read("[\(many)]").aliases.count == ProbeReading.aliasesMax)
+    }
+
     @Test("llama-server tells a model's vocabulary and the context of one slot; what it leaves out stays unknown")
     func limits() {
         let read = { (dialect: WorkerDialect, meta: String) in
@@ -122,6 +136,8 @@ struct WorkerProbeReadingTests {
         let read = { (names: [String]) in Self.read(.openAI, "/v1/models", 200, list(names))?.models }
         #expect(read(names(ProbeReading.modelsMax)) == names(ProbeReading.modelsMax))
         #expect(read(names(ProbeReading.modelsMax + 1)) == names(ProbeReading.modelsMax))
+        let isWhole = { (count: Int) in Self.read(.openAI, "/v1/models", 200, list(names(count)))?.listsAll }
+        #expect(isWhole(ProbeReading.modelsMax) == true && isWhole(ProbeReading.modelsMax + 1) == false)
         let long = String(repeating: "n", count: ProbeReading.nameBytesMax)
         #expect(read([long]) == [long])
         #expect(read([long + "n", "a", "a"]) == ["a"])

@@ -70,6 +70,26 @@ struct WorkerBoardTests {
         #expect(board.condition(worker) == .down(.refused))
     }
 
+    @Test(
+        "a worker is flaky while a breaker of one of its models is open, and no longer than until a trial may go there")
+    func flaky() throws {
+        let worker = try worker()
+        let now = Instant(nanoseconds: 1_000_000_000)
+        board.tellHealth(worker, .tokensSeen, at: now)
+        for _ in 0..<2 { board.recordBreaker(worker, model: model, .failure, wasProbe: false, at: now) }
+        #expect(board.condition(worker) == .healthy)
+        board.recordBreaker(worker, model: model, .failure, wasProbe: false, at: now)
+        #expect(board.condition(worker) == .degraded(.flaky))
+        // The breaker is open for four seconds at least, six at most.
+        board.tellBreakers(worker, at: now + .seconds(3))
+        board.tellHealth(worker, .canaryClean, at: now + .seconds(3))
+        #expect(board.condition(worker) == .degraded(.flaky))
+        board.tellBreakers(worker, at: now + .seconds(7))
+        board.tellHealth(worker, .canaryClean, at: now + .seconds(7))
+        #expect(board.condition(worker) == .healthy)
+        #expect(board.breakerAllows(worker, model: model, at: now + .seconds(7)) == .probe)
+    }
+
     @Test("a breaker opens for one model of one worker, lets one probe through, and closes with its success")
     func breaker() throws {
         let worker = try worker()

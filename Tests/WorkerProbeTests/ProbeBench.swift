@@ -86,7 +86,7 @@ final class ProbeBench: Sendable {
     }
 
     static func worker(
-        _ place: Int, _ kind: WorkerKind, port: Int, models: [String] = ["m"], key: String? = nil,
+        _ place: Int, _ kind: WorkerKind, port: Int, models: [String] = ["one"], key: String? = nil,
         memoryGB: Int? = nil, gigabytes: Int? = nil, telemetry: String? = nil
     ) -> Worker {
         Worker(

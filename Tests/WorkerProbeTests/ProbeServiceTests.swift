@@ -125,6 +125,45 @@ struct ProbeServiceTests {
         }
     }
 
+    @Test("a worker that answers for any name has only the models that it lists, by whatever name, and it is told once")
+    func absent() async throws {
+        let server = try await ScriptedServer.start { asked in
+            asked.line == "GET /v1/models"
+                ? .status(200, #"{"data":[{"id":"tiny.gguf","aliases":["tiny","small"]}]}"#) : .status(200, "{}")
+        }
+        let bench = ProbeBench([
+            ProbeBench.worker(0, .llamaCpp, port: server.port, models: ["llama", "small"]),
+            // One that refuses a name it does not know is believed to know its models.
+            ProbeBench.worker(1, .openAI, port: server.port, models: ["qwen"]),
+        ])
+        let state = { (model: String) throws in
+            let view = bench.routing.value
+            let entry = try #require(view.models.first { $0.name == model })
+            let worker = view.workers[entry.placements[0].position]
+            return bench.board.modelState(worker.index, entry.index, at: bench.now)
+        }
+        try await bench.run {
+            for round in 1...2 {
+                try await until("round \(round)") { bench.count(.alive) == round && bench.count(.alive, 1) == round }
+                #expect(try state("llama") == .absent && state("small") == .resident && state("qwen") == .resident)
+                bench.pass(ProbeBench.interval * 1.3)
+            }
+            #expect(server.asked.allSatisfy { !$0.body.contains("llama") })
+            server.change { asked in
+                asked.line == "GET /v1/models"
+                    ? .status(200, #"{"data":[{"id":"llama"},{"id":"small"}]}"#)
+                    : .status(200, "{}")
+            }
+            try await until("a third round") { bench.count(.alive) == 3 }
+            bench.pass(ProbeBench.interval * 1.3)
+            try await until("a fourth round") { bench.count(.alive) == 4 }
+            #expect(try state("llama") == .resident)
+            let told = bench.logged("does not list")
+            #expect(told.count == 1 && told[0].contains("lists=small, tiny, tiny.gguf models=llama worker=w0"))
+        }
+        try await server.stop()
+    }
+
     @Test("a worker without a model yet is asked for no token")
     func noModel() async throws {
         let server = try await ScriptedServer.start { asked in

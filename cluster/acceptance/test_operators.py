@@ -112,3 +112,23 @@ def test_who_may_not_ask_is_told(pair, tmp_path):
         [starling_binary(), "workers", "list", "--config", pair.config, "--url", "http://127.0.0.1:1"],
         capture_output=True, text=True, timeout=20, env=quiet_environment())
     assert nowhere.returncode == 69 and "cannot be asked" in nowhere.stderr
+
+
+@pytest.mark.parametrize("kind", ["llama_cpp", "ollama"])
+def test_a_name_that_a_worker_does_not_list_is_not_sent_to_it(stage, kind):
+    """Either would answer: one with whatever it has, one after a download. The other name of the same worker is served."""
+    worker = stage.simulator("mac", kind=kind, models=("llama-7b",))
+    models = [{"name": "llama", "upstream_name": "llama-7b"}, {"name": "m", "upstream_name": "qwen-7b"}]
+    replica = stage.replica([worker.node(models=models)])
+
+    def states() -> dict:
+        return {speed["model"]: speed["state"] for speed in json.loads(starling(replica, "show", "mac").stdout)["speeds"]}
+
+    until("it has listed its models", lambda: states()["m"] == "absent", every=0.1)
+    status, _, text = replica.post(CHAT, body())
+    assert status == 503 and b"gateway.no_worker" in text
+    assert states()["llama"] != "absent"
+    assert replica.post(CHAT, body(model="llama"))[0] == 200
+    assert not any("qwen-7b" in json.dumps(entry) for entry in worker.journal())
+    line, = [line for line in replica.child.lines_since(0) if "does not list a model" in line.text]
+    assert all(word in line.text for word in ("mac", "qwen-7b", "llama-7b"))
