@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from flock.child import end_all                                   # noqa: E402
+from flock.real_workers import CannotRunHere                      # noqa: E402
 from flock.replica import Replica                                 # noqa: E402
 from flock.simulator import Simulator                             # noqa: E402
 from scripted_worker import ScriptedWorker                        # noqa: E402
@@ -39,6 +41,17 @@ class Stage:
 
     def worker(self, name: str = "scripted-1", **more) -> ScriptedWorker:
         return self._keep(ScriptedWorker(name, **more))
+
+    def real(self, *makers):
+        """Real servers, one or several; the test is skipped, loudly, where there can be none."""
+        if os.environ.get("ACCEPTANCE_SKIP_REAL"):
+            pytest.skip("ACCEPTANCE_SKIP_REAL is set: NOTHING below ran against a real worker")
+        try:
+            workers = [self._keep(make()) for make in makers]
+        except CannotRunHere as reason:
+            print(f"\n*** NO TEST RAN AGAINST A REAL WORKER: {reason} ***", file=sys.__stderr__)
+            pytest.skip(str(reason))
+        return workers[0] if len(workers) == 1 else workers
 
     def keep(self, thing):
         return self._keep(thing)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from flock.real_workers import VOCABULARY, CannotRunHere, MLXWorker, VLLMMLXWorker
+from flock.real_workers import VOCABULARY, MLXWorker, VLLMMLXWorker
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(700)]
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
@@ -58,13 +57,7 @@ OF_VLLM_MLX = {"another model to load": 200, "tokenizer's argument": 200,
 
 @pytest.fixture(scope="module", params=[MLXWorker, VLLMMLXWorker], ids=lambda kind: kind.kind)
 def trio(long_stage, request):
-    if os.environ.get("ACCEPTANCE_SKIP_REAL"):
-        pytest.skip("ACCEPTANCE_SKIP_REAL is set: NOTHING below ran against a real worker")
-    try:
-        workers = [long_stage.keep(request.param(f"real-{number}")) for number in (1, 2, 3)]
-    except CannotRunHere as reason:
-        print(f"\n*** NO TEST RAN AGAINST A REAL WORKER: {reason} ***", file=sys.__stderr__)
-        pytest.skip(str(reason))
+    workers = long_stage.real(*(lambda name=f"real-{number}": request.param(name) for number in (1, 2, 3)))
     replica = long_stage.replica(workers)
     replica.workers = workers
     return replica

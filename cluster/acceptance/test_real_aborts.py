@@ -15,14 +15,13 @@ import os
 import random
 import socket
 import struct
-import sys
 import time
 
 import pytest
 
 from flock.child import Child
 from flock.patience import until
-from flock.real_workers import CannotRunHere, LlamaServer, MLXWorker
+from flock.real_workers import LlamaServer, MLXWorker
 
 pytestmark = [pytest.mark.real, pytest.mark.timing, pytest.mark.timeout(900)]
 
@@ -44,15 +43,9 @@ LONG_PROMPT = [{"role": "user", "content": "hello world " * 200}]
 
 @pytest.fixture(params=[MLXWorker, LlamaServer], ids=lambda kind: kind.kind)
 def real(stage, request):
-    if os.environ.get("ACCEPTANCE_SKIP_REAL"):
-        pytest.skip("ACCEPTANCE_SKIP_REAL is set: NOTHING below ran against a real worker")
     if not request.param.is_built():
         pytest.skip("building this server takes minutes: make contract-all does it")
-    try:
-        worker = stage.keep(request.param())
-    except CannotRunHere as reason:
-        print(f"\n*** NO TEST RAN AGAINST A REAL WORKER: {reason} ***", file=sys.__stderr__)
-        pytest.skip(str(reason))
+    worker = stage.real(request.param)
     replica = stage.replica([worker])
     replica.worker = worker
     return replica

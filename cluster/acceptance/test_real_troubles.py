@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import random
 import signal
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ import pytest
 from openai import OpenAI
 
 from flock.patience import until
-from flock.real_workers import CannotRunHere, MLXWorker
+from flock.real_workers import MLXWorker
 from raw_client import RawConnection
 from test_queries_of_death import DEADLY
 
@@ -106,13 +104,7 @@ def one_call(client: OpenAI, stream: bool) -> Call:
 
 class House:
     def __init__(self, stage) -> None:
-        if os.environ.get("ACCEPTANCE_SKIP_REAL"):
-            pytest.skip("ACCEPTANCE_SKIP_REAL is set: NOTHING below ran against a real worker")
-        try:
-            self.worker = stage.keep(MLXWorker("mlx-1"))
-        except CannotRunHere as reason:
-            print(f"\n*** NO TEST RAN AGAINST A REAL WORKER: {reason} ***", file=sys.__stderr__)
-            pytest.skip(str(reason))
+        self.worker = stage.real(lambda: MLXWorker("mlx-1"))
         self.replica = stage.replica([self.worker])
         until("it is healthy", lambda: self.state() == "healthy", 30)
         self.clients = stage.keep(SDKClients(self.replica))

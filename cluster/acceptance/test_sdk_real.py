@@ -7,14 +7,13 @@ import json
 import os
 import random
 import socket
-import sys
 import time
 
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from flock.real_workers import CannotRunHere, MLXWorker, VLLMMLXWorker
+from flock.real_workers import MLXWorker, VLLMMLXWorker
 from flock.patience import until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(700)]
@@ -23,13 +22,7 @@ HELLO = [{"role": "user", "content": "hello world, please count to three"}]
 
 @pytest.fixture(scope="module", params=[MLXWorker, VLLMMLXWorker], ids=lambda kind: kind.kind)
 def real(long_stage, request):
-    if os.environ.get("ACCEPTANCE_SKIP_REAL"):
-        pytest.skip("ACCEPTANCE_SKIP_REAL is set: NOTHING below ran against a real worker")
-    try:
-        worker = long_stage.keep(request.param())
-    except CannotRunHere as reason:
-        print(f"\n*** NO TEST RAN AGAINST A REAL WORKER: {reason} ***", file=sys.__stderr__)
-        pytest.skip(str(reason))
+    worker = long_stage.real(request.param)
     replica = long_stage.replica([worker], {"models": {"aliases": {"gpt-4o-mini": "tiny-llama"}}})
     replica.worker = worker
     return replica

@@ -5,14 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import sys
 import threading
 import time
 
 import pytest
 
 from flock.patience import until
-from flock.real_workers import CannotRunHere, VLLMMLXWorker
+from flock.real_workers import VLLMMLXWorker
 
 CHAT = "/v1/chat/completions"
 pytestmark = pytest.mark.timeout(400)
@@ -207,13 +206,7 @@ def test_our_own_exchanges_never_look_foreign(stage, kind):
 @pytest.mark.real
 def test_a_real_server_tells_ours_from_others(stage):
     """The same on a real `vllm-mlx`: ours never look foreign, and a stranger is seen beside them."""
-    if os.environ.get("ACCEPTANCE_SKIP_REAL"):
-        pytest.skip("ACCEPTANCE_SKIP_REAL is set: NOTHING below ran against a real worker")
-    try:
-        server = stage.keep(VLLMMLXWorker("busy"))
-    except CannotRunHere as reason:
-        print(f"\n*** NO TEST RAN AGAINST A REAL WORKER: {reason} ***", file=sys.__stderr__)
-        pytest.skip(str(reason))
+    server = stage.real(lambda: VLLMMLXWorker("busy"))
     replica = stage.replica([server], {"load_balancing": {"probe_interval_seconds": 0.2}})
     until("it is healthy", lambda: worker(replica, "busy")["state"] == "healthy", 30)
     with ComingAndGoing(replica):

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 import time
 
 import pytest
 
 from flock.patience import until
-from flock.real_workers import CannotRunHere, MLXWorker
+from flock.real_workers import MLXWorker
 
 CHAT = "/v1/chat/completions"
 pytestmark = pytest.mark.timeout(400)
@@ -131,13 +130,7 @@ def test_heat_is_noticed_within_a_minute(stage, seconds_before):
 @pytest.mark.real
 def test_a_frozen_real_worker_is_left_and_taken_back(stage):
     """SIGSTOP: connects succeed, nothing is said. Its requests go elsewhere; SIGCONT, and it serves again."""
-    if os.environ.get("ACCEPTANCE_SKIP_REAL"):
-        pytest.skip("ACCEPTANCE_SKIP_REAL is set: NOTHING below ran against a real worker")
-    try:
-        workers = [stage.keep(MLXWorker(name)) for name in ("firm", "frozen")]
-    except CannotRunHere as reason:
-        print(f"\n*** NO TEST RAN AGAINST A REAL WORKER: {reason} ***", file=sys.__stderr__)
-        pytest.skip(str(reason))
+    workers = stage.real(lambda: MLXWorker("firm"), lambda: MLXWorker("frozen"))
     replica = stage.replica(workers)
     until("both are healthy", lambda: {state_of(replica, name) for name in ("firm", "frozen")} == {"healthy"}, 30)
     clients = Clients(replica, 3)
@@ -160,13 +153,7 @@ def test_a_frozen_real_worker_is_left_and_taken_back(stage):
 @pytest.mark.real
 def test_a_real_worker_that_starts_cold_is_waited_for(stage):
     """Killed and started again on its port: clients wait for its first token instead of hearing that nobody is there."""
-    if os.environ.get("ACCEPTANCE_SKIP_REAL"):
-        pytest.skip("ACCEPTANCE_SKIP_REAL is set: NOTHING below ran against a real worker")
-    try:
-        worker = stage.keep(MLXWorker("cold"))
-    except CannotRunHere as reason:
-        print(f"\n*** NO TEST RAN AGAINST A REAL WORKER: {reason} ***", file=sys.__stderr__)
-        pytest.skip(str(reason))
+    worker = stage.real(lambda: MLXWorker("cold"))
     replica = stage.replica([worker])
     until("it is healthy", lambda: state_of(replica, "cold") == "healthy", 30)
     worker.child.kill()
