@@ -95,7 +95,8 @@ LLAMA_CPP = Column(
         "stop has a number": "400, lives", "a lone surrogate": "500, lives", "an endless number": "500, lives",
         "nested deeply": "nothing, process dead"},
     after_thread_death=NotSaid("none of its threads was seen to die"),
-    sigterm_in_a_stream="silent", bad_json=500, no_messages=200,
+    # It says nothing more, and its process ends after half a minute; one time in four it ends at once.
+    sigterm_in_a_stream="silent or cut", bad_json=500, no_messages=200,
     several_prompts_bring_a_null=True, context_overflow=400,
     has_texts=True, takes_several_prompts=True, end_of_a_messages_stream="max_tokens",
     first_delta={"role": True, "content": False}, last_event_has_text=False, is_done_with_empty_stream_options=True,

@@ -80,7 +80,7 @@ def test_sigterm_while_a_stream_runs(start, expected):
         connection.read_head()
         connection.read_until(b"data: ")
         worker.child.send(signal.SIGTERM)
-        assert what_becomes_of(connection, worker) == end
+        assert what_becomes_of(connection, worker) in end.split(" or ")
 
 
 def what_becomes_of(connection, worker) -> str:
