@@ -11,6 +11,16 @@ package enum LoadForecast {
         seen ?? max(1, model.weightBytes / bytesPerSecond)
     }
 
+    /// A Mac with the most memory there is.
+    static let memoryGBMax = 512
+
+    /// After how long an ordered load is given up. A model of unknown size may be as large as its Mac's memory.
+    package static func seconds(of model: WorkerModel, memoryGB: Int?) -> Double {
+        let bytes = model.isSizeKnown ? model.weightBytes : Double(memoryGB ?? memoryGBMax) * 1e9
+        return min(max(bytes / bytesPerSecond + secondsBeyond, secondsMin), secondsMax)
+    }
+
+    /// After how long the first token of a worker that loads by itself is given up; the next question finds it further on.
     /// Of the largest of the models, since any of them may be the one.
     package static func seconds(of models: [WorkerModel]) -> Double {
         let bytes = models.map(\.weightBytes).max() ?? 0
@@ -19,6 +29,8 @@ package enum LoadForecast {
 }
 
 extension WorkerModel {
+    var isSizeKnown: Bool { bytes != nil || parametersBillions != nil }
+
     /// Of a model of unknown size: what most fleets serve.
     package var weightBytes: Double {
         if let bytes { return Double(bytes) }

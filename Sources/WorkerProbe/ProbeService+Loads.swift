@@ -121,7 +121,8 @@ extension ProbeService {
             metadata["instead_of"] = load.evicting.map(\.model.name).joined(separator: " ")
         }
         log("a model is loaded", metadata)
-        let patience = max(LoadForecast.seconds(of: [load.model]), 2 * (longestLoad(of: load.worker.id) ?? 0))
+        let usual = LoadForecast.seconds(of: load.model, memoryGB: load.worker.memoryGB)
+        let patience = max(usual, 2 * (longestLoad(of: load.worker.id) ?? 0))
         let failure = await bring(load, client, within: min(patience, LoadForecast.secondsMax))
         let seconds = now().seconds(since: began)
         board.withModels(load.worker.index) {

@@ -131,4 +131,19 @@ struct MeasuredRatesTests {
         #expect(abs(seconds(8, 120) - 97.5) < 1e-6)
         #expect(seconds(4_000) == 900)
     }
+
+    @Test("an ordered load of unknown size may be as large as its Mac's memory, or the largest there is")
+    func orderedLoads() {
+        func seconds(_ billions: Double?, bytes: Int? = nil, active: Double? = nil, memoryGB: Int?) -> Double {
+            LoadForecast.seconds(
+                of: WorkerModel(
+                    name: "m", upstreamName: "m", parametersBillions: billions, activeBillions: active, bits: 4,
+                    bytes: bytes),
+                memoryGB: memoryGB)
+        }
+        #expect(seconds(8, memoryGB: 192) == 60 && seconds(nil, bytes: 70_000_000_000, memoryGB: 8) == 100)
+        #expect(seconds(nil, memoryGB: 192) == 222 && seconds(nil, memoryGB: 8) == 60)
+        #expect(seconds(nil, memoryGB: nil) == 542 && seconds(nil, active: 3, memoryGB: nil) == 542)
+        #expect(seconds(4_000, memoryGB: nil) == 900)
+    }
 }
