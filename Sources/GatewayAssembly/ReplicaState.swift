@@ -159,6 +159,7 @@ final class ReplicaState: GatewayFacts {
         json.field("address", "\(worker.host):\(worker.port)")
         json.field("state", condition.word)
         if let why = condition.why { json.field("why", why) }
+        if let introduction = board.introduction(worker.index) { append(introduction, to: &json) }
         json.field("running", board.running(worker.index))
         let now = LoopClock.now()
         if let foreign = board.loads.foreign(worker.index, at: now) { json.field("foreign", foreign) }
@@ -180,6 +181,16 @@ final class ReplicaState: GatewayFacts {
         }
         json.closeArray()
         json.closeObject()
+    }
+
+    /// What it told of itself; members that its kind does not tell are left out.
+    private func append(_ introduction: WorkerIntroduction, to json: inout JSONText) {
+        if let version = introduction.version { json.field("version", version) }
+        guard let capabilities = introduction.capabilities else { return }
+        json.key("capabilities")
+        json.openArray()
+        for capability in capabilities { json.string(capability) }
+        json.closeArray()
     }
 
     /// What is known of its Mac; members that nobody told are left out.

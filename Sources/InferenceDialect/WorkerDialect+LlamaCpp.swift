@@ -17,6 +17,7 @@ extension WorkerDialect {
         ],
         // `/metrics` would tell what waits, too; it is off unless asked for.
         loadPage: LoadPage(path: "/slots", reading: LoadReading.slots),
+        introduction: IntroductionPage(.page("/props"), reading: Introduction.llamaProperties),
         reading: { reply in
             switch reply.request.subject {
             case .health:

@@ -17,6 +17,10 @@ extension WorkerDialect {
         questions: [
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
         ],
+        // `0.32.2-0.32.4-macOS-…`: its own version, MLX's, the system's and the GPU's. No page tells it.
+        introduction: IntroductionPage(.canary) {
+            Introduction.version(&$0, in: "system_fingerprint", before: UInt8(ascii: "-"))
+        },
         reading: { reply in
             switch reply.request.subject {
             case .health:

@@ -13,6 +13,7 @@ extension WorkerDialect {
             ProbeRequest(path: "/v1/models/status", subject: .residents),
         ],
         loadPage: LoadPage(path: "/api/status") { LoadReading.counts(&$0, "active_requests", "waiting_requests") },
+        introduction: IntroductionPage(.page("/api/status")) { Introduction.version(&$0, in: "version") },
         reading: { reply in
             switch reply.request.subject {
             case .health: return ProbeReading(life: (200..<300).contains(reply.status) ? .alive : .failed)

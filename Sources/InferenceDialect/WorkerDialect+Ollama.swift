@@ -12,6 +12,7 @@ extension WorkerDialect {
             ProbeRequest(path: "/api/version", subject: .health), ProbeRequest(path: "/api/tags", subject: .models),
             ProbeRequest(path: "/api/ps", subject: .residents),
         ],
+        introduction: IntroductionPage(.page("/api/version")) { Introduction.version(&$0, in: "version") },
         reading: { reply in
             let form = ProbeReading.ListForm(list: "models", name: "name")
             switch reply.request.subject {

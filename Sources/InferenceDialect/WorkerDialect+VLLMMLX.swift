@@ -12,6 +12,7 @@ extension WorkerDialect {
             ProbeRequest(path: "/health", subject: .health), ProbeRequest(path: "/v1/models", subject: .models),
         ],
         loadPage: LoadPage(path: "/v1/status", reading: LoadReading.vllmStatus),
+        introduction: IntroductionPage(.page("/health"), reading: Introduction.vllmHealth),
         reading: { reply in
             guard reply.request.subject == .health else { return .list(reply) }
             switch reply.status {

@@ -8,6 +8,8 @@ package final class WorkerDialect: Sendable {
     let questions: [ProbeRequest]
     /// Where it tells its own load; nil for a kind that does not.
     package let loadPage: LoadPage?
+    /// Where it tells its version and what it can do; nil for a kind that does not.
+    package let introduction: IntroductionPage?
     let reading: @Sendable (ProbeReply) -> ProbeReading
     let fitting: @Sendable (RequestNeeds, InferenceRoute) -> Fit
     let judging: @Sendable (AnswerStart) -> Verdict
@@ -16,6 +18,7 @@ package final class WorkerDialect: Sendable {
 
     init(
         kind: String, traits: WorkerTraits, questions: [ProbeRequest], loadPage: LoadPage? = nil,
+        introduction: IntroductionPage? = nil,
         reading: @escaping @Sendable (ProbeReply) -> ProbeReading,
         fitting: @escaping @Sendable (RequestNeeds, InferenceRoute) -> Fit,
         judging: @escaping @Sendable (AnswerStart) -> Verdict, orders: LoadOrders? = nil
@@ -24,6 +27,7 @@ package final class WorkerDialect: Sendable {
         self.traits = traits
         self.questions = questions
         self.loadPage = loadPage
+        self.introduction = introduction
         self.reading = reading
         self.fitting = fitting
         self.judging = judging

@@ -311,6 +311,7 @@ final class WorkerCell: Sendable {
     /// Whether models come and go there; until then nobody looks further.
     let tellsModelsApart = Atomic<Bool>(false)
     let models = Mutex(ModelsInMemory())
+    let introductions = Mutex(Introductions())
     private let breakers: Mutex<Breakers>
 
     init(seed: UInt64) { breakers = Mutex(Breakers(random: SeededGenerator(seed: seed))) }

@@ -3,6 +3,8 @@
 /// One writer per exchange. It knows no framing: chunks, lengths and connections are the wire's.
 package struct AnswerWriter: Sendable {
     let flavor: Flavor
+    /// What the server calls its own version.
+    let version: String
     let ask: Ask
     package var route: Ask.Route { ask.route }
     let id: String
@@ -21,8 +23,10 @@ package struct AnswerWriter: Sendable {
     /// The constant beginning of every event, up to its choices.
     let prefix: [UInt8]
 
-    package init(flavor: Flavor, ask: Ask, number: Int, created: Int, wrongModel: Bool = false) {
+    package init(flavor: Flavor, ask: Ask, number: Int, created: Int, wrongModel: Bool = false, version: String? = nil)
+    {
         self.flavor = flavor
+        self.version = version ?? flavor.version
         self.ask = ask
         self.created = created
         // llama.cpp calls texts by the name of chats, too.
@@ -36,14 +40,19 @@ package struct AnswerWriter: Sendable {
             ask.route == .text
             ? "text_completion" : ask.stream && !flavor.misnamesEvents ? "chat.completion.chunk" : "chat.completion"
         self.object = object
-        prefix = Self.prefix(flavor, id, object, model, created)
+        prefix = Self.prefix(flavor, self.version, id, object, model, created)
     }
 
-    static func prefix(_ flavor: Flavor, _ id: String, _ object: String, _ model: String, _ created: Int) -> [UInt8] {
+    static func prefix(
+        _ flavor: Flavor, _ version: String, _ id: String, _ object: String, _ model: String, _ created: Int
+    ) -> [UInt8] {
         var text = JSONText()
         text.raw("{\"id\":")
         text.string(id)
-        if flavor == .mlxLM { text.raw(",\"system_fingerprint\":\"0.32.2-sim-applegpu\"") }
+        if flavor == .mlxLM {
+            text.raw(",\"system_fingerprint\":")
+            text.string(version + "-0.32.4-sim-applegpu")
+        }
         text.raw(",\"object\":")
         text.string(object)
         text.raw(",\"created\":")
@@ -51,7 +60,9 @@ package struct AnswerWriter: Sendable {
         text.raw(",\"model\":")
         text.string(model)
         switch flavor {
-        case .llamaCpp: text.raw(",\"system_fingerprint\":\"b6000-sim\"")
+        case .llamaCpp:
+            text.raw(",\"system_fingerprint\":")
+            text.string(version)
         case .ollama: text.raw(",\"system_fingerprint\":\"fp_ollama\"")
         case .lmStudio:
             text.raw(",\"system_fingerprint\":")
@@ -249,7 +260,7 @@ package struct AnswerWriter: Sendable {
         // vllm_mlx gives each event of a text an id of its own.
         text.raw(
             flavor == .vllmMLX && ask.route == .text
-                ? Self.prefix(flavor, "\(id)-\(eventNumber)", object, model, created) : prefix)
+                ? Self.prefix(flavor, version, "\(id)-\(eventNumber)", object, model, created) : prefix)
         text.raw(",\"choices\":[{\"index\":")
         text.number(choice)
         if ask.route == .chat {

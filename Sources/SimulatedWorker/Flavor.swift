@@ -57,6 +57,18 @@ extension Flavor {
     }
 
     /// Requests that may wait. Only ollama's bound is known; one more gets a 503.
+    /// What it says of its own version, if nobody sets another: that of the server which was looked at, where one was.
+    package var version: String {
+        switch self {
+        case .mlxLM: "0.32.2"
+        case .llamaCpp: "b6000-sim"
+        case .ollama: "0.12.0-sim"
+        case .oMLX: "0.4.4-sim"
+        // They tell none.
+        case .openAI, .vllmMLX, .exo, .lmStudio: "sim"
+        }
+    }
+
     package var queueMax: Int { self == .ollama ? 512 : WorkerMachine.queueMax }
 
     package var headMoment: HeadMoment {

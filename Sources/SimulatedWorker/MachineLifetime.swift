@@ -79,6 +79,7 @@ extension WorkerMachine {
         script.removeAll()
         heat = 1
         memoryPolicy = .usual(flavor)
+        version = flavor.version
         speedChanged()
         chance = SeededGenerator(seed: seed)
         counters = Counters()

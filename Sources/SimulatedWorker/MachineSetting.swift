@@ -1,8 +1,13 @@
-/// What may be set while a worker runs: `{"slots": 2, "heat": 0.6, "memory": "refuse"}`.
+package import Determinism
+
+/// What may be set while a worker runs: `{"slots": 2, "heat": 0.6, "memory": "refuse",
+/// "version": "1.2"}`.
 package struct MachineSetting: Sendable, Equatable {
     package var slots: Int?
     package var heat: Double?
     package var memory: MemoryPolicy?
+    package var version: String?
+    static let versionBytesMax = 64
 
     package init(_ order: JSONValue) throws(ScriptedFault.Unreadable) {
         for member in order.members ?? [] {
@@ -23,8 +28,20 @@ package struct MachineSetting: Sendable, Equatable {
                     throw .init(message: "memory must be one of: \(known)")
                 }
                 self.memory = memory
-            default: throw .init(message: "\(member.name): unknown; slots, heat and memory can be set")
+            case "version":
+                guard let version = member.value.text, (1...Self.versionBytesMax).contains(version.utf8.count) else {
+                    throw .init(message: "version must be text of 1 to \(Self.versionBytesMax) bytes")
+                }
+                self.version = version
+            default: throw .init(message: "\(member.name): unknown; slots, heat, memory and version can be set")
             }
         }
+    }
+}
+
+extension WorkerMachine {
+    package mutating func set(_ setting: MachineSetting, at now: Instant) {
+        set(
+            slots: setting.slots, heat: setting.heat, memoryPolicy: setting.memory, version: setting.version, at: now)
     }
 }

@@ -3,7 +3,7 @@ extension AnswerWriter {
     func usageEvent(completion: Int, _ cachedTokens: Int, _ text: inout JSONText) {
         text.raw("data: ")
         // mlx_lm calls this chunk by the name of a plain answer.
-        text.raw(flavor == .mlxLM ? Self.prefix(flavor, id, "chat.completion", model, created) : prefix)
+        text.raw(flavor == .mlxLM ? Self.prefix(flavor, version, id, "chat.completion", model, created) : prefix)
         text.raw(",\"choices\":[],")
         usage(completion: completion, cachedTokens, &text)
         if flavor == .vllmMLX, ask.route == .chat { text.raw(",\"generation_metadata\":null") }

@@ -4,7 +4,7 @@ package import Determinism
 package struct ScenarioStep: Sendable, Equatable {
     package enum Deed: Sendable, Equatable {
         case fault(ScriptedFault)
-        case set(slots: Int?, heat: Double?, memory: MemoryPolicy?)
+        case set(MachineSetting)
         /// Cold, after a pause.
         case restart(Duration)
     }
@@ -51,9 +51,7 @@ package struct ScenarioStep: Sendable, Equatable {
         switch deed {
         case "fault": return ScenarioStep(at: at, deed: .fault(try ScriptedFault(order)))
         case "set":
-            let setting = try MachineSetting(order)
-            return ScenarioStep(
-                at: at, deed: .set(slots: setting.slots, heat: setting.heat, memory: setting.memory))
+            return ScenarioStep(at: at, deed: .set(try MachineSetting(order)))
         case "restart":
             guard let pause = (order["ms"] ?? .integer(0)).number, (0...1e9).contains(pause) else {
                 throw ScriptedFault.Unreadable(message: "restart.ms must be a number of milliseconds")
@@ -73,8 +71,7 @@ extension WorkerMachine {
             script.removeFirst()
             switch step.deed {
             case .fault(let fault): _ = add(fault, at: time)
-            case .set(let slots, let heat, let memory):
-                set(slots: slots, heat: heat, memoryPolicy: memory, at: time)
+            case .set(let setting): set(setting, at: time)
             case .restart(let pause): restart(after: pause)
             }
         }

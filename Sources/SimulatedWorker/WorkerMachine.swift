@@ -16,6 +16,8 @@ package struct WorkerMachine: Sendable {
     package let chip: ChipFigures
     package let memoryGigabytes: Double
     package let isInstant: Bool
+    /// What it calls its own version, where its kind tells one.
+    package internal(set) var version: String
     package internal(set) var slots: Int
     package internal(set) var journal = Journal()
     package internal(set) var counters = Counters()
@@ -77,6 +79,7 @@ package struct WorkerMachine: Sendable {
         self.models = models
         self.memoryGigabytes = memoryGigabytes
         self.isInstant = isInstant
+        version = flavor.version
         self.slots = min(max(1, slots ?? flavor.defaultSlots), Self.slotsMax)
         self.seed = seed
         timing = Timing(chip: chip)
@@ -251,12 +254,14 @@ package struct WorkerMachine: Sendable {
     }
 
     package mutating func set(
-        slots: Int? = nil, heat: Double? = nil, memoryPolicy: MemoryPolicy? = nil, at now: Instant
+        slots: Int? = nil, heat: Double? = nil, memoryPolicy: MemoryPolicy? = nil, version: String? = nil,
+        at now: Instant
     ) {
         advance(to: now)
         if let slots { self.slots = min(max(1, slots), Self.slotsMax) }
         if let heat { self.heat = heat }
         if let memoryPolicy { self.memoryPolicy = memoryPolicy }
+        if let version { self.version = version }
         speedChanged()
         arrange()
     }

@@ -5,7 +5,6 @@
 import Balancing
 import Determinism
 import InferenceDialect
-import NIOSSL
 import ReplicaCore
 import Synchronization
 
@@ -20,6 +19,16 @@ final class LoadReader: Sendable {
     static let gpuQuietSeconds = 3.0
     /// While we work, others cannot be told apart; the last look at an idle worker holds for this long.
     static let gpuHoldsSeconds = 60.0
+
+    /// A page of load as it was answered, and what of ours it may count.
+    struct Look: Sendable {
+        /// Nil for a page that told nothing.
+        let reading: LoadReading?
+        let since: OwnTraffic.Mark
+        let besides: Int
+        /// Nothing of ours ran there when it was asked for.
+        let isQuiet: Bool
+    }
 
     private struct Watch: Sendable {
         var memory = MemoryWatch()
@@ -45,19 +54,16 @@ final class LoadReader: Sendable {
         self.cachedTokens = cachedTokens
     }
 
-    /// `resident`: models in memory, of workers whose models come and go; `hasCanary`: whether one of ours is under way.
+    /// `look`: the kind's page of load, where it has one; `resident`: models in memory, of workers whose models come and go;
+    /// `hasCanary`: whether one of ours is under way.
     func read(
-        _ worker: Worker, _ dialect: WorkerDialect, resident: [WorkerModel]?, tls: TLSConfiguration?,
-        _ client: ProbeClient,
+        _ worker: Worker, _ dialect: WorkerDialect, _ look: Look?, resident: [WorkerModel]?, _ client: ProbeClient,
         hasCanary: () -> Bool
     ) async {
-        var mac = MacReading()
-        var engine: Double?
-        let isQuietBefore = isQuiet(worker.index)
-        if let page = dialect.loadPage, let reading = await ask(page, worker, tls, client, hasCanary) {
-            mac = reading.mac ?? mac
-            engine = reading.engineGigabytes
-        }
+        if let look { note(worker, look) }
+        var mac = look?.reading?.mac ?? MacReading()
+        let engine = look?.reading?.engineGigabytes
+        let isQuietBefore = look?.isQuiet ?? isQuiet(worker.index)
         if let url = worker.telemetryURL,
             case .reply(200, let body) = await client.get(url, within: Self.pageSeconds),
             let reading = MacReading.macmon(body)
@@ -71,24 +77,28 @@ final class LoadReader: Sendable {
 
     // MARK: Its own count
 
-    private func ask(
-        _ page: LoadPage, _ worker: Worker, _ tls: TLSConfiguration?, _ client: ProbeClient, _ hasCanary: () -> Bool
-    ) async -> LoadReading? {
+    /// Watches what of ours runs there while `ask` asks for the page.
+    func look(
+        at page: LoadPage, of worker: Worker, hasCanary: () -> Bool, ask: () async -> ProbeAnswer
+    ) async -> (answer: ProbeAnswer, look: Look) {
         let mark = board.loads.mark(worker.index, at: now())
         let canaryBefore = hasCanary()
-        let answer = await client.get(page.path, of: worker, tls: tls, within: Self.pageSeconds)
-        guard case .reply(let status, let body) = answer, let reading = page.read(status: status, body: body) else {
-            return nil
-        }
-        let now = now()
+        let isQuiet = isQuiet(worker.index)
+        let answer = await ask()
         // A canary is ours, too, and is no exchange of the lane.
-        let isFresh = now.seconds(since: board.canaries(worker.index).clean) < Self.canaryLingersSeconds
-        if let count = reading.exchanges {
-            board.loads.note(
-                worker.index, said: count, since: mark, besides: canaryBefore || isFresh || hasCanary() ? 1 : 0,
-                until: now + interval * Self.readingHolds)
-        }
-        return reading
+        let isFresh = now().seconds(since: board.canaries(worker.index).clean) < Self.canaryLingersSeconds
+        var reading: LoadReading?
+        if case .reply(let status, let body) = answer { reading = page.read(status: status, body: body) }
+        let look = Look(
+            reading: reading, since: mark, besides: canaryBefore || isFresh || hasCanary() ? 1 : 0, isQuiet: isQuiet)
+        return (answer, look)
+    }
+
+    private func note(_ worker: Worker, _ look: Look) {
+        guard let count = look.reading?.exchanges else { return }
+        board.loads.note(
+            worker.index, said: count, since: look.since, besides: look.besides,
+            until: now() + interval * Self.readingHolds)
     }
 
     // MARK: The Mac

@@ -210,11 +210,11 @@ package final class ProbeService: Service {
 
     private func round(of worker: Worker, _ client: ProbeClient) async -> ProbeCounts.Result {
         let dialect = Self.dialect(of: worker)
-        let tls = tls.value[worker.id.rawValue]
+        var heard = Heard()
         var verdict = WorkerHealth.Input.probeAlive
         for request in dialect.probes() {
             let askedAt = now()
-            switch await client.get(request.path, of: worker, tls: tls, within: Self.probeSeconds) {
+            switch await ask(request.path, of: worker, dialect, client, within: Self.probeSeconds, &heard) {
             case .refused:
                 tell(worker, .connectRefused)
                 return .refused
@@ -243,13 +243,49 @@ package final class ProbeService: Service {
         tell(worker, verdict)
         guard verdict == .probeAlive else { return .loading }
         doubt(worker)
-        await loadReader.read(
-            worker, dialect, resident: residents(of: worker), tls: tls, client
-        ) {
-            schedule.withLock { $0.canaries.contains(worker.id) }
+        if let page = dialect.loadPage {
+            _ = await ask(page.path, of: worker, dialect, client, within: LoadReader.pageSeconds, &heard)
+        }
+        await loadReader.read(worker, dialect, heard.load, resident: residents(of: worker), client) {
+            hasCanary(worker.id)
+        }
+        // After the verdict, with which a new life may have begun.
+        if let (place, status, body) = heard.introduction {
+            introduce(worker, in: place, status: status, body, life: board.incarnation(worker.index))
         }
         return .alive
     }
+
+    /// What one round heard that is looked at when it is over.
+    private struct Heard {
+        var load: LoadReader.Look?
+        var introduction: (place: IntroductionPage.Place, status: Int, body: [UInt8])?
+    }
+
+    private func ask(
+        _ path: String, of worker: Worker, _ dialect: WorkerDialect, _ client: ProbeClient, within seconds: Double,
+        _ heard: inout Heard
+    ) async -> ProbeAnswer {
+        let tls = tls.value[worker.id.rawValue]
+        let answer: ProbeAnswer
+        if let page = dialect.loadPage, page.path == path {
+            let (told, look) = await loadReader.look(at: page, of: worker) {
+                hasCanary(worker.id)
+            } ask: {
+                await client.get(path, of: worker, tls: tls, within: seconds)
+            }
+            heard.load = look
+            answer = told
+        } else {
+            answer = await client.get(path, of: worker, tls: tls, within: seconds)
+        }
+        if dialect.introduction?.place == .page(path), case .reply(let status, let body) = answer {
+            heard.introduction = (.page(path), status, body)
+        }
+        return answer
+    }
+
+    private func hasCanary(_ worker: WorkerID) -> Bool { schedule.withLock { $0.canaries.contains(worker) } }
 
     /// What an answer tells of models: which there are, and which are in memory.
     func take(_ reading: ProbeReading, of worker: Worker, askedAt: Instant) {
@@ -333,6 +369,7 @@ package final class ProbeService: Service {
         else { return canaryEnded(worker.id) }
         let asked = now()
         let isLoading = board.condition(worker.index) == .loading
+        let life = board.incarnation(worker.index)
         let answer = await client.post(
             Self.canaryPath, json: Self.canaryBody(model.upstreamName), to: worker, tls: tls.value[worker.id.rawValue],
             within: patience(with: current, isLoading: isLoading, view))
@@ -345,6 +382,7 @@ package final class ProbeService: Service {
         }
         switch answer {
         case .reply(let status, let body) where Self.isAlive(worker.kind, status, body):
+            introduce(current, in: .canary, status: status, body, life: life)
             counts.note(worker.index, .canaryClean)
             if isLoading { noteLoad(of: worker.id, seconds: now().seconds(since: asked)) }
             if Self.dialect(of: worker).traits.keepsOneModel, current.models.count > 1 {

@@ -124,9 +124,7 @@ final class ControlConnection: ChannelInboundHandler {
     private func set(_ order: JSONValue) -> Reply {
         do throws(ScriptedFault.Unreadable) {
             let setting = try MachineSetting(order)
-            host.run { machine, now in
-                machine.set(slots: setting.slots, heat: setting.heat, memoryPolicy: setting.memory, at: now)
-            }
+            host.run { machine, now in machine.set(setting, at: now) }
             return Reply(value: host.machine.stateReport())
         } catch {
             return .error(.badRequest, error.message)

@@ -9,13 +9,7 @@ extension InformationPages {
             guard machine.isLoading, !isRouter, !machine.holds(.lieHealth) else { return ok("ok") }
             return Page(status: 503, body: ErrorText.llama(503, "Loading model", type: "unavailable_error"))
         case "/v1/models", "/models": return models()
-        case "/props":
-            return Page(
-                .members([
-                    "default_generation_settings": .members(["n_ctx": .integer(settings.contextTokens)]),
-                    "total_slots": .integer(machine.slots), "model_alias": .string(settings.models[0].name),
-                    "model_path": .string("/models/\(settings.models[0].name).gguf"), "build_info": "b6000-sim",
-                ]))
+        case "/props": return isRouter ? routerProperties : properties
         case "/slots":
             let busy = machine.runningCount
             return Page(
@@ -39,7 +33,33 @@ extension InformationPages {
         }
     }
 
+    private var properties: Page {
+        Page(
+            .members([
+                "default_generation_settings": .members(["n_ctx": .integer(settings.contextTokens)]),
+                "total_slots": .integer(machine.slots), "model_alias": .string(settings.models[0].name),
+                "model_path": .string("/models/\(settings.models[0].name).gguf"),
+                "modalities": .members(["vision": .bool(false), "video": .bool(false), "audio": .bool(false)]),
+                "endpoint_slots": .bool(true), "endpoint_props": .bool(false), "endpoint_metrics": .bool(true),
+                "chat_template_caps": .members([
+                    "supports_string_content": .bool(true), "supports_system_role": .bool(true),
+                    "supports_tool_calls": .bool(true), "supports_tools": .bool(true),
+                ]),
+                "build_info": .string(machine.version), "is_sleeping": .bool(false),
+            ]))
+    }
+
     // MARK: A router of several models
+
+    /// Slots and abilities are those of its models' own processes.
+    private var routerProperties: Page {
+        Page(
+            .members([
+                "role": "router", "models_autoload": .bool(true), "model_alias": "llama-server", "model_path": "none",
+                "default_generation_settings": .members(["params": .object([]), "n_ctx": .integer(0)]),
+                "build_info": .string(machine.version),
+            ]))
+    }
 
     var isRouter: Bool { settings.flavor.isRouter(models: settings.models.count) }
 

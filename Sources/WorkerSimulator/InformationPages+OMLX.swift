@@ -26,7 +26,8 @@ extension InformationPages {
         case "/api/status":
             return Page(
                 .members([
-                    "status": "ok", "active_requests": .integer(machine.runningCount),
+                    "status": "ok", "version": .string(machine.version),
+                    "active_requests": .integer(machine.runningCount),
                     "waiting_requests": .integer(machine.queuedCount),
                     "models_loaded": .integer(settings.models.indices.count(where: isResident)),
                     "total_requests": .integer(machine.counters.accepted),

@@ -7,7 +7,7 @@ extension InformationPages {
     func ollama(_ method: HTTPMethod, _ path: String) -> Page {
         switch (method, path) {
         case (.GET, "/"): return Page(body: Array("Ollama is running".utf8), type: "text/plain; charset=utf-8")
-        case (.GET, "/api/version"): return Page(.members(["version": "0.12.0-sim"]))
+        case (.GET, "/api/version"): return Page(.members(["version": .string(machine.version)]))
         case (.GET, "/api/tags"): return Page(.members(["models": .array(settings.models.map { tag($0, []) })]))
         case (.GET, "/api/ps"): return Page(.members(["models": .array(settings.models.indices.compactMap(process))]))
         case (.GET, "/v1/models"): return models()

@@ -11,7 +11,7 @@ extension InformationPages {
                 .members([
                     "status": "healthy", "model_loaded": .bool(resident != nil || machine.holds(.lieHealth)),
                     "model_name": resident.map { names[$0] } ?? .null, "model_type": "llm",
-                    "available_models": .array(names),
+                    "available_models": .array(names), "engine_type": "batched", "mcp": .null,
                 ]))
         case "/v1/status": return vllmStatus(resident)
         default: return openAI(path)

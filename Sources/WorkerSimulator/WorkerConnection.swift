@@ -165,7 +165,7 @@ final class WorkerConnection: ChannelInboundHandler, RemovableChannelHandler {
         let twin = host.machine.holds(.duplicateIdentity)
         answer?.writer = AnswerWriter(
             flavor: flavor, ask: ask, number: twin ? 0 : id.rawValue, created: host.clock.epochSeconds(),
-            wrongModel: host.machine.wrongModelExchange == id)
+            wrongModel: host.machine.wrongModelExchange == id, version: host.machine.version)
     }
 
     private func answerPlainly(

@@ -37,6 +37,31 @@ struct PageTests {
         return try await client.readToEnd()
     }
 
+    @Test("every kind introduces itself where the gateway looks", arguments: Flavor.allCases)
+    func introductions(flavor: Flavor) async throws {
+        let page = WorkerDialect.named(flavor.rawValue)?.introduction
+        try await withWorker(flavor) { server in
+            let told: Introduction?
+            switch page?.place {
+            case .page(let path):
+                let (status, body) = try await get(server, path)
+                told = page?.read(status: status, body: body)
+            case .canary:
+                let answer = try await ask(server, chatPath, hello)
+                let body = answer.range(of: "\r\n\r\n").map { Array(answer[$0.upperBound...].utf8) }
+                told = page?.read(status: 200, body: try #require(body))
+            case nil: told = nil
+            }
+            switch flavor {
+            case .mlxLM, .ollama, .oMLX: #expect(told == Introduction(version: flavor.version))
+            case .llamaCpp:
+                #expect(told == Introduction(version: flavor.version, capabilities: [.metrics, .slots, .tools]))
+            case .vllmMLX: #expect(told == Introduction(capabilities: []))
+            case .openAI, .exo, .lmStudio: #expect(told == nil && page == nil)
+            }
+        }
+    }
+
     @Test(
         "the gateway reads every kind's pages: alive, its models, and which of them are in memory",
         arguments: Flavor.allCases)

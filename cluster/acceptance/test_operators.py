@@ -46,6 +46,30 @@ def test_list_and_show(pair):
     assert unknown.returncode == 69 and "worker_not_found" in unknown.stderr
 
 
+@pytest.mark.parametrize("kind", ["mlx_lm", "llama_cpp", "ollama", "omlx"])
+def test_a_worker_tells_its_version_in_each_of_its_lives(stage, kind):
+    worker = stage.simulator("mac", kind=kind)
+    replica = stage.replica([worker.node()])
+    if kind in ("ollama", "omlx"):
+        # Their models load when somebody asks.
+        assert replica.post(CHAT, body(model="llama-7b"))[0] == 200
+
+    def shown() -> dict:
+        return json.loads(replica.get("/admin/workers/mac")[2])
+
+    until("it has told", lambda: "version" in shown())
+    before = shown()["version"]
+    assert json.loads(starling(replica, "show", "mac").stdout)["version"] == before
+    assert shown().get("capabilities") == (["metrics", "slots", "tools"] if kind == "llama_cpp" else None)
+    fault = worker.fault("close_listener")["id"]
+    until("it is seen to be gone", lambda: shown()["state"] == "down", 30)
+    assert shown()["version"] == before
+    worker.ask("POST", "/_sim/set", {"version": "9.1.0"})
+    worker.ask("POST", "/_sim/restart", {})
+    worker.ask("DELETE", f"/_sim/faults/{fault}")
+    until("it tells anew", lambda: shown().get("version") == "9.1.0", 60)
+
+
 def test_drain_and_resume(pair):
     assert json.loads(starling(pair, "drain", "one").stdout)["state"] == "down"
     assert {pair.post(CHAT, body())[1]["x-starling-worker"] for _ in range(4)} == {"two"}

@@ -129,3 +129,8 @@ class Column:
     """names of the fields of a head, of a plain answer and of a stream, but for the date"""
     refusal_bodies: dict[str, bytes]
     """exact bodies of refusals, where the kind has words of its own"""
+    # C29
+    version_told: tuple[str, str, str] | None
+    """the path of the answer that tells it, the member, and what it looks like; None where it is told nowhere"""
+    capabilities: set[str] | None
+    """what it says that it can do, besides what belongs to the model (tools); None where it does not say"""

@@ -41,6 +41,7 @@ OPENAI = Column(
     event_members={"id", "object", "created", "model", "choices"},
     # Each service has words and fields of its own.
     head_fields={"plain": {"content-type", "content-length"}, "stream": {"content-type", "transfer-encoding", "cache-control"}},
+    version_told=None, capabilities=None,
     refusal_bodies={})
 
 MLX_LM = Column(
@@ -72,6 +73,7 @@ MLX_LM = Column(
     event_members={"id", "system_fingerprint", "object", "model", "created", "choices"},
     head_fields={"plain": {"server", "content-type", "content-length"} | CORS,
                  "stream": {"server", "content-type", "cache-control"} | CORS},
+    version_told=("/v1/chat/completions", "system_fingerprint", r"(\d+\.\d+\.\d+)-\d.*"), capabilities=None,
     refusal_bodies={
         "wrong type": b"""{"error": "temperature must be of type ('float', 'int')"}""",
         "bad JSON": b'{"error": "Invalid JSON in request body: Expecting value: line 1 column 11 (char 10)"}',
@@ -108,6 +110,7 @@ LLAMA_CPP = Column(
         "plain": {"server", "access-control-allow-origin", "content-type", "content-length", "keep-alive"},
         "stream": {"server", "access-control-allow-origin", "content-type", "transfer-encoding", "keep-alive",
                    "x-accel-buffering"}},
+    version_told=("/props", "build_info", r"(b\d+-\w+)"), capabilities={"metrics", "slots"},
     refusal_bodies={
         "wrong type": b"""{"error":{"code":400,"message":"Field 'temperature': [json.exception.type_error.302] type must be """
                       b"""number, but is string","type":"invalid_request_error"}}""",
@@ -143,6 +146,7 @@ VLLM_MLX = Column(
     plain_choice_members={"index", "message", "finish_reason"},
     event_members={"id", "object", "created", "model", "choices", "usage", "generation_metadata"},
     head_fields={"plain": {"server", "content-type", "content-length"}, "stream": {"server", "content-type", "transfer-encoding"}},
+    version_told=None, capabilities=set(),
     refusal_bodies={
         "wrong type": b'{"detail":[{"type":"float_parsing","loc":["body","temperature"],"msg":"Input should be a valid number, '
                       b'unable to parse string as a number","input":"warm"}]}',
@@ -177,6 +181,7 @@ EXO = Column(
     plain_choice_members={"index", "message", "logprobs", "finish_reason"},
     event_members={"id", "object", "created", "model", "choices", "usage", "service_tier"},
     head_fields=PartlySeen(),
+    version_told=UNSEEN, capabilities=UNSEEN,
     refusal_bodies={"unknown model": b'{"error":{"message":"No instance found for model nobody/has-this","type":"Not Found",'
                                      b'"param":null,"code":404}}'})
 
@@ -203,7 +208,9 @@ OLLAMA = Column(
     plain_members={"id", "object", "created", "model", "system_fingerprint", "choices", "usage"},
     plain_choice_members={"index", "message", "finish_reason"},
     event_members={"id", "object", "created", "model", "system_fingerprint", "choices"},
-    head_fields=PartlySeen(), refusal_bodies={})
+    head_fields=PartlySeen(),
+    version_told=("/api/version", "version", r"(\d+\.\d+\.\d+[-.\w]*)"), capabilities=None,
+    refusal_bodies={})
 
 UNKNOWN = dict.fromkeys(Column.__dataclass_fields__, UNSEEN) | {
     "framing": PartlySeen(), "usages": PartlySeen(), "logprobs": PartlySeen(), "notices_lost_plain_client": PartlySeen(),
@@ -221,6 +228,7 @@ OMLX = Column(**UNKNOWN | {
     "newer_ceiling_is_obeyed": False, "stop_as_string": 200, "null_refusals": {"stream": 422}, "has_texts": True, "takes_several_prompts": True,
     "plain_members": {"id", "object", "created", "model", "choices", "usage"},
     "plain_choice_members": {"index", "message", "finish_reason"}, "tells_progress": False,
+    "version_told": ("/api/status", "version", r"(\d+\.\d+\.\d+[-.\w]*)"), "capabilities": None,
     "after_thread_death": NotSaid("none of its threads was seen to die")})
 
 COLUMNS: dict[str, Column] = {
