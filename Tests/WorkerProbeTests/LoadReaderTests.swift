@@ -20,6 +20,7 @@ struct LoadReaderTests {
         try await bench.run {
             bench.board.loads.begin(worker, sequences: 1, tokens: 100)
             try await until("healthy") { bench.condition() == .healthy }
+            try await until("the first round") { bench.count(.alive) == 1 }
             // The canary has been forgotten by then.
             bench.pass(ProbeBench.interval * 1.3)
             try await until("a second round") { bench.count(.alive) == 2 }
@@ -45,6 +46,8 @@ struct LoadReaderTests {
         let bench = ProbeBench([ProbeBench.worker(0, .llamaCpp, port: server.port)])
         try await bench.run {
             try await until("healthy") { bench.condition() == .healthy }
+            // A round that ends after time has passed would put off the next.
+            try await until("the first round") { bench.count(.alive) == 1 }
             bench.pass(ProbeBench.interval * 1.3)
             // Asked for a token and for its slots in the same moment, in whatever order.
             bench.board.tellHealth(WorkerIndex(rawValue: 0), .silence, at: bench.now)
@@ -88,6 +91,7 @@ struct LoadReaderTests {
         }
         try await bench.run {
             try await until("healthy") { bench.condition() == .healthy }
+            try await until("the first round") { bench.count(.alive) == 1 }
             try await round(2)
             #expect(bench.vitals()?.memory == 0.5 && bench.vitals()?.foreignGPU == 0.25)
             // While we work, what the GPU does is not told from what others do with it.
