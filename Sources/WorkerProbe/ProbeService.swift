@@ -243,7 +243,8 @@ package final class ProbeService: Service {
         tell(worker, verdict)
         guard verdict == .probeAlive else { return .loading }
         doubt(worker)
-        if let page = dialect.loadPage {
+        // Where the page of load is one of the questions, it has been read already.
+        if let page = dialect.loadPage, heard.load == nil {
             _ = await ask(page.path, of: worker, dialect, client, within: LoadReader.pageSeconds, &heard)
         }
         await loadReader.read(worker, dialect, heard.load, resident: residents(of: worker), client) {

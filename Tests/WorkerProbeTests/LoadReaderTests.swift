@@ -58,6 +58,36 @@ struct LoadReaderTests {
         try await server.stop()
     }
 
+    @Test("exo's state is read for its load, its Mac and its models at once")
+    func state() async throws {
+        let server = try await ScriptedServer.start { asked in
+            guard asked.line == "GET /state" else { return .status(200, #"{"data":[{"id":"m"}]}"#) }
+            return .status(
+                200,
+                #"""
+                {"instances":{"i":{"Ring":{"shardAssignments":{"modelId":"m","nodeToRunner":{"n":"r"}}}}},
+                "runners":{"r":{"RunnerRunning":{}}},"nodeMemory":{"n":{"ramTotal":{"inBytes":100},
+                "ramAvailable":{"inBytes":50},"swapTotal":{"inBytes":0},"swapAvailable":{"inBytes":0}}},
+                "tasks":{"1":{"TextGeneration":{"taskStatus":"Running"}},"2":{"TextGeneration":{"taskStatus":"Pending"}}}}
+                """#)
+        }
+        let bench = ProbeBench([ProbeBench.worker(0, .exo, port: server.port)])
+        let worker = WorkerIndex(rawValue: 0)
+        try await bench.run {
+            bench.board.loads.begin(worker, sequences: 1, tokens: 100)
+            try await until("healthy") { bench.condition() == .healthy }
+            try await until("a first round") { bench.count(.alive) == 1 }
+            // The canary has been forgotten by then.
+            bench.pass(ProbeBench.interval * 1.3)
+            try await until("a second round") { bench.count(.alive) == 2 }
+            #expect(bench.foreign() == 1 && bench.vitals()?.memoryMeasured == 0.5)
+            #expect(bench.board.modelState(worker, ModelIndex(rawValue: 0), at: bench.now) == .resident)
+            #expect(bench.board.withModels(worker) { $0.isSelective })
+            #expect(server.lines.count { $0 == "GET /state" } == 2)
+        }
+        try await server.stop()
+    }
+
     @Test("a page of load that never comes delays the verdict of no round")
     func silentPage() async throws {
         let server = try await ScriptedServer.start { asked in

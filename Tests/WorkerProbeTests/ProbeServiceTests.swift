@@ -1,6 +1,7 @@
 import Balancing
 import Determinism
 import Foundation
+import InferenceDialect
 import ReplicaCore
 import Testing
 
@@ -160,6 +161,21 @@ struct ProbeServiceTests {
             #expect(try state("llama") == .resident)
             let told = bench.logged("does not list")
             #expect(told.count == 1 && told[0].contains("lists=small, tiny, tiny.gguf models=llama worker=w0"))
+        }
+        try await server.stop()
+    }
+
+    @Test("a round asks for no page twice, whatever the kind", arguments: WorkerDialect.all.map(\.kind))
+    func once(kind: String) async throws {
+        let server = try await ScriptedServer.start { _ in .status(200, listing) }
+        let kind = try #require(WorkerKind(rawValue: kind))
+        let bench = ProbeBench([ProbeBench.worker(0, kind, port: server.port)])
+        try await bench.run {
+            try await until("a round") { bench.count(.alive) == 1 }
+            let dialect = ProbeService.dialect(of: ProbeBench.worker(0, kind, port: 1))
+            let pages = Set(dialect.probes().map(\.path) + [dialect.loadPage?.path].compactMap { $0 })
+            let asked = server.lines.filter { $0.hasPrefix("GET") }
+            #expect(asked.sorted() == pages.map { "GET \($0)" }.sorted())
         }
         try await server.stop()
     }
