@@ -56,7 +56,6 @@ extension Flavor {
         }
     }
 
-    /// Requests that may wait. Only ollama's bound is known; one more gets a 503.
     /// What it says of its own version, if nobody sets another: that of the server which was looked at, where one was.
     package var version: String {
         switch self {
@@ -69,6 +68,7 @@ extension Flavor {
         }
     }
 
+    /// Requests that may wait. Only ollama's bound is known; one more gets a 503.
     package var queueMax: Int { self == .ollama ? 512 : WorkerMachine.queueMax }
 
     package var headMoment: HeadMoment {
