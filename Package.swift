@@ -42,20 +42,42 @@ func git(_ path: String, _ version: Version) -> Package.Dependency {
 var dependencies: [Package.Dependency] = []
 var targets: [Target] = [
     room("Determinism"),
-    room("Placement", ["Determinism"]),
+    room("WireCoding", ["Determinism"]),
+    room("Membership", ["Determinism", "WireCoding"]),
+    room("RateLimiting", ["Determinism", "WireCoding"]),
+    room("Placement", ["Determinism", "WireCoding"]),
     room("KeyReplication", ["Determinism"]),
     room("InferenceDialect", ["Determinism"]),
-    room("Balancing", ["Determinism", "Placement"]),
+    room("Balancing", ["Determinism", "Placement", "WireCoding"]),
     room("ExchangeFlow", ["Determinism", "Balancing", "InferenceDialect"]),
-    room("ReplicaCore", ["Determinism", "Placement", "KeyReplication", "Balancing"]),
+    room(
+        "ReplicaCore",
+        ["Determinism", "WireCoding", "Membership", "RateLimiting", "Placement", "KeyReplication", "Balancing"]),
+    room(
+        "ClusterSimulator",
+        ["Determinism", "WireCoding", "Membership", "RateLimiting", "Placement", "Balancing", "ReplicaCore"]),
     room("SimulatedWorker", ["Determinism"]),
     tests("DeterminismTests", ["Determinism"]),
-    tests("PlacementTests", ["Placement", "Determinism"]),
+    tests("WireCodingTests", ["WireCoding", "Determinism"]),
+    tests("MembershipTests", ["Membership", "WireCoding", "Determinism"]),
+    tests("RateLimitingTests", ["RateLimiting", "WireCoding", "Determinism"]),
+    tests("PlacementTests", ["Placement", "WireCoding", "Determinism"]),
     tests("KeyReplicationTests", ["KeyReplication", "Determinism"]),
     tests("InferenceDialectTests", ["InferenceDialect", "Determinism"]),
-    tests("BalancingTests", ["Balancing", "Placement", "Determinism"]),
+    tests("BalancingTests", ["Balancing", "Placement", "WireCoding", "Determinism"]),
     tests("ExchangeFlowTests", ["ExchangeFlow", "Balancing", "InferenceDialect", "Determinism"]),
-    tests("ReplicaCoreTests", ["ReplicaCore", "Balancing", "Placement", "KeyReplication", "Determinism"]),
+    tests(
+        "ReplicaCoreTests",
+        [
+            "ReplicaCore", "WireCoding", "Membership", "RateLimiting", "Balancing", "Placement", "KeyReplication",
+            "Determinism",
+        ]),
+    tests(
+        "ClusterSimulatorTests",
+        [
+            "ClusterSimulator", "ReplicaCore", "WireCoding", "Membership", "RateLimiting", "Balancing", "Placement",
+            "Determinism",
+        ]),
     tests("SimulatedWorkerTests", ["SimulatedWorker", "Determinism"]),
     tests("TidyTests", []),
 ]

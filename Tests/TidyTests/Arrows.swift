@@ -12,13 +12,22 @@ struct Arrows: Sendable {
     static let starling = Arrows(
         allowed: [
             "Determinism": ["Synchronization"],
-            "Placement": ["Determinism"],
+            "WireCoding": ["Determinism"],
+            "Membership": ["Determinism", "WireCoding"],
+            "RateLimiting": ["Determinism", "WireCoding"],
+            "Placement": ["Determinism", "WireCoding"],
             "KeyReplication": ["Determinism"],
             "InferenceDialect": ["Determinism"],
             "SimulatedWorker": ["Determinism"],
-            "Balancing": ["Determinism", "Placement"],
+            "Balancing": ["Determinism", "Placement", "WireCoding"],
             "ExchangeFlow": ["Determinism", "Balancing", "InferenceDialect"],
-            "ReplicaCore": ["Synchronization", "Determinism", "Placement", "KeyReplication", "Balancing"],
+            "ReplicaCore": [
+                "Synchronization", "Determinism", "WireCoding", "Membership", "RateLimiting", "Placement",
+                "KeyReplication", "Balancing",
+            ],
+            "ClusterSimulator": [
+                "Determinism", "WireCoding", "Membership", "RateLimiting", "Placement", "Balancing", "ReplicaCore",
+            ],
             "UpstreamLane": nio.union([
                 "Determinism", "ReplicaCore", "ExchangeFlow", "Balancing", "InferenceDialect", "KeyReplication",
                 "Placement",
@@ -53,7 +62,8 @@ struct Arrows: Sendable {
         ],
         system: ["Foundation", "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl", "Darwin"],
         pure: [
-            "Determinism", "Placement", "KeyReplication", "InferenceDialect", "SimulatedWorker", "Balancing",
+            "Determinism", "WireCoding", "Membership", "RateLimiting", "ClusterSimulator", "Placement",
+            "KeyReplication", "InferenceDialect", "SimulatedWorker", "Balancing",
             "ExchangeFlow",
             "ReplicaCore",
         ])
