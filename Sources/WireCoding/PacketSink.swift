@@ -1,9 +1,14 @@
+package import Determinism
+
 /// Where a machine's packets go: whoever conforms seals, counts and sends them.
 package protocol PacketSink {
     /// Sends one packet with these messages. Returns its counter, or nil when it could not be sent.
     ///
     /// `messages` are at most `Datagram.messageBytesMax` bytes.
-    mutating func send(_ messages: borrowing [UInt8], to destination: PacketDestination, receiptWanted: Bool) -> UInt64?
+    mutating func send(
+        _ messages: borrowing [UInt8], header: PacketHeader, to destination: PacketDestination, receiptWanted: Bool,
+        at now: Instant
+    ) -> UInt64?
 }
 
 package struct PacketDestination: Hashable, Sendable {
