@@ -44,6 +44,8 @@ package struct ShortText: Hashable, Sendable, CustomStringConvertible {
     }
 
     private static func isText(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        // Names are ASCII as a rule, and a `String` of more than 15 bytes is an allocation.
+        if bytes.allSatisfy({ (0x20...0x7e).contains($0) }) { return true }
         guard let text = String(validating: bytes, as: UTF8.self) else { return false }
         return text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) }
     }
