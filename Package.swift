@@ -120,7 +120,7 @@ if !coreOnly {
                 "Determinism", from("swift-metrics", "CoreMetrics"), from("swift-metrics", "Metrics"),
                 from("swift-log", "Logging"),
             ]),
-        room("Settings", ["Determinism", "Balancing", from("Yams", "Yams")]),
+        room("Settings", ["Determinism", "WireCoding", "Balancing", from("Yams", "Yams")]),
         room(
             "HTTPEdge",
             [
@@ -155,7 +155,7 @@ if !coreOnly {
                 "GatewayAssembly", "WorkerSimulator", "SimulatedWorker", "Settings", "Determinism",
                 from("swift-argument-parser", "ArgumentParser"), from("swift-log", "Logging"),
             ], swiftSettings: settings),
-        tests("SettingsTests", ["Settings", "Balancing"]),
+        tests("SettingsTests", ["Settings", "Balancing", "WireCoding"]),
         tests(
             "TelemetryTests",
             ["Telemetry", "Determinism", from("swift-metrics", "CoreMetrics"), from("swift-log", "Logging")]),

@@ -1,5 +1,6 @@
 /// One worker: where it listens, what runs there, which models it has, and what the machine is made of.
 package import Balancing
+package import WireCoding
 
 package struct ClusterNodeSettings: Equatable, Sendable {
     /// The lane keeps a fixed cell per worker.
@@ -31,6 +32,8 @@ package struct ClusterNodeSettings: Equatable, Sendable {
     package let plainAssembly: PlainAssembly
     /// Where a monitor of the Mac answers in macmon's JSON; nil: nobody is asked.
     package let telemetryURL: String?
+    /// How replicas call it.
+    package var shortID: WorkerShortID { WorkerShortID(of: nodeID) }
     /// Where the entry begins, for faults found later.
     let place: SettingsPlace
 
@@ -54,6 +57,11 @@ package struct ClusterNodeSettings: Equatable, Sendable {
                 report.fault(
                     at: node.place,
                     "node_id \(SettingsText.quoted(node.nodeID)) is used twice (first at \(first.place.origin))")
+            } else if let first = nodes.first(where: { node.shortID == $0.shortID }) {
+                report.fault(
+                    at: node.place,
+                    "node_id \(SettingsText.quoted(node.nodeID)) and \(SettingsText.quoted(first.nodeID)) have one short form "
+                        + "between replicas (first at \(first.place.origin)); rename one of them")
             }
             if let first = nodes.first(where: { $0.host == node.host && $0.port == node.port }) {
                 report.warn(

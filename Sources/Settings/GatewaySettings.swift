@@ -57,21 +57,6 @@ package struct ClusterSettings: Equatable, Sendable {
     }
 }
 
-package struct GossipSettings: Equatable, Sendable {
-    package let bind: String
-    /// Empty: what peers see as our source address.
-    package let advertise: String
-    package let seeds: [String]
-
-    init(_ section: SectionReader) {
-        var section = section
-        bind = section.text("bind", default: "0.0.0.0:7946", rule: .endpoint)
-        advertise = section.text("advertise", default: "", rule: .optionalEndpoint)
-        seeds = section.texts("seeds", countMax: 64, rule: .endpoint)
-        section.finish()
-    }
-}
-
 package struct StorageSettings: Equatable, Sendable {
     package let path: String
 

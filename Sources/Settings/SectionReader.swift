@@ -196,6 +196,27 @@ extension SectionReader {
     }
 
     mutating func texts(_ key: String, countMax: Int, rule: TextRule) -> [String] {
+        list(key, countMax: countMax) { reader, node, name in reader.plainText(node, name, rule).map { ($0, $0) } }
+    }
+
+    /// Seeds say in their own words what is wrong with them.
+    mutating func seeds(_ key: String, countMax: Int) -> [SeedAddress] {
+        list(key, countMax: countMax) { reader, node, name in
+            let rule = TextRule(expected: "host:port, [v6]:port or dns:name:port") { _ in true }
+            guard let text = reader.plainText(node, name, rule) else { return nil }
+            do throws(SeedAddress.Mistake) {
+                return (text, try SeedAddress(parsing: text))
+            } catch {
+                reader.report.fault(at: node.place, "\(name) \(SettingsText.quoted(text)) \(error.sentence)")
+                return nil
+            }
+        }
+    }
+
+    /// `read` notes the fault of an item that it cannot take.
+    private mutating func list<Value: Hashable>(
+        _ key: String, countMax: Int, _ read: (SectionReader, SettingsNode, String) -> (text: String, value: Value)?
+    ) -> [Value] {
         guard let node = node(key) else {
             report.note(full(key), "[]", from: .builtIn)
             return []
@@ -209,14 +230,21 @@ extension SectionReader {
             return []
         }
         let faultsBefore = report.faults.count
-        let words = items.enumerated().compactMap { plainText($1, "\(full(key)).\($0)", rule) }
-        if let twice = Self.firstRepeated(words) {
-            report.fault(at: items[twice].place, "\(full(key)) lists \(SettingsText.quoted(words[twice])) twice")
+        var texts: [String] = []
+        var values: [Value] = []
+        var seen = Set<Value>()
+        for (index, item) in items.enumerated() {
+            guard let (text, value) = read(self, item, "\(full(key)).\(index)") else { continue }
+            if !seen.insert(value).inserted {
+                report.fault(at: item.place, "\(full(key)) lists \(SettingsText.quoted(text)) twice")
+            }
+            texts.append(text)
+            values.append(value)
         }
         if report.faults.count == faultsBefore {
-            report.note(full(key), "[\(words.map(SettingsText.quoted).joined(separator: ", "))]", from: place)
+            report.note(full(key), "[\(texts.map(SettingsText.quoted).joined(separator: ", "))]", from: place)
         }
-        return words
+        return values
     }
 
     private mutating func orDefault<Value>(
@@ -321,10 +349,5 @@ extension SectionReader {
 
     static func shown(_ value: Double) -> String {
         value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
-    }
-
-    private static func firstRepeated(_ words: [String]) -> Int? {
-        var seen = Set<String>()
-        return words.firstIndex { !seen.insert($0).inserted }
     }
 }

@@ -74,8 +74,11 @@ extension TextRule {
         }
     }
 
-    static var endpoint: TextRule {
-        TextRule(expected: "a host and a port, like 0.0.0.0:7946 or [::]:7946") { hostAndPort($0) != nil }
+    /// Empty stands for "not given".
+    static var optionalBind: TextRule {
+        TextRule(expected: "a host and a port, like 0.0.0.0:7946 or [::]:7946") {
+            $0.isEmpty || hostAndPort($0) != nil
+        }
     }
 
     static var optionalEndpoint: TextRule {

@@ -33,7 +33,7 @@ private let badFiles: [BadFile] = [
         #"c/g.yaml:2: unknown key "frobnicate" in storage (known there: path)"#),
     BadFile(
         "merge keys are not ours", "storage: &s {path: x}\ngossip:\n  <<: *s\n",
-        #"c/g.yaml:3: unknown key "<<" in gossip (known there: bind, advertise, seeds)"#),
+        #"c/g.yaml:3: unknown key "<<" in gossip (known there: bind, advertise, seeds, profile, bytes_per_second)"#),
     BadFile(
         "typo in a worker", "cluster_nodes:\n  - {node_id: a, host: h, port: 1}\n  - {node_id: b, hst: h, port: 1}\n",
         "c/g.yaml:3: cluster_nodes.1 has no host"),
@@ -235,6 +235,37 @@ private let badFiles: [BadFile] = [
     BadFile(
         "gossip without port", "gossip: {bind: \"0.0.0.0\"}\n",
         #"c/g.yaml:1: gossip.bind must be a host and a port, like 0.0.0.0:7946 or [::]:7946, not "0.0.0.0""#),
+    BadFile(
+        "seed without port", "gossip:\n  seeds:\n    - gw-2:7946\n    - gw-3\n",
+        #"c/g.yaml:4: gossip.seeds.1 "gw-3" has no port; write it as in "gw-3:7946""#),
+    BadFile(
+        "seed with a zone", "gossip: {seeds: [\"[fe80::1%en0]:7946\"]}\n",
+        #"c/g.yaml:1: gossip.seeds.0 "[fe80::1%en0]:7946" has the zone "%en0", which means nothing on another machine; "#
+            + "use an address that every replica can reach"),
+    BadFile(
+        "one seed twice", "gossip:\n  seeds: [gw-2:7946, \"dns:GW-2:7946\"]\n",
+        #"c/g.yaml:2: gossip.seeds lists "dns:GW-2:7946" twice"#),
+    BadFile(
+        "a seed that is a number", "gossip: {seeds: [7946]}\n",
+        #"c/g.yaml:1: gossip.seeds.0 must be text, not 7946; write "7946" in quotes if it is meant"#),
+    BadFile(
+        "seeds in one text", "gossip: {seeds: \"a:1,b:2\"}\n",
+        #"c/g.yaml:1: gossip.seeds must be a list of texts, like ["a", "b"], not "a:1,b:2""#),
+    BadFile(
+        "an advertised address of nobody", "gossip: {bind: \"[::]:7946\", advertise: \"0.0.0.0:7946\"}\n",
+        #"c/g.yaml:1: gossip.advertise is "0.0.0.0:7946", which nobody can send to; name the address and port at which "#
+            + "other replicas reach this one"),
+    BadFile(
+        "an unknown profile", "gossip: {profile: man}\n",
+        #"c/g.yaml:1: gossip.profile must be one of lan, wan, not "man" (did you mean "lan"?)"#),
+    BadFile(
+        "too little to say", "gossip: {bytes_per_second: 100}\n",
+        "c/g.yaml:1: gossip.bytes_per_second must be a whole number from 10000 to 125000000, not 100"),
+    BadFile(
+        "two workers of one short form",
+        "cluster_nodes:\n  - {node_id: mac-49128, host: h, port: 1}\n  - {node_id: mac-73421, host: h, port: 2}\n",
+        #"c/g.yaml:3: node_id "mac-73421" and "mac-49128" have one short form between replicas (first at c/g.yaml:2); "#
+            + "rename one of them"),
     BadFile(
         "unknown tier", "rate_limiting:\n  tiers:\n    premum: {}\n",
         #"c/g.yaml:3: unknown key "premum" in rate_limiting.tiers (did you mean "premium"?)"#),

@@ -48,6 +48,7 @@ struct SettingsChangesTests {
             "server.port=1", "server.host=127.0.0.1", "server.workers=2", "server.max_body_mb=1",
             "server.drain_seconds=1",
             "server.trusted_hosts=[a]", "replica.name=x", "cluster.name=x", "cluster.secret_file=x", "gossip.bind=h:1",
+            "gossip.seeds=[gw-2:7946]", "gossip.advertise=h:1", "gossip.profile=wan", "gossip.bytes_per_second=50000",
             "storage.path=x", "auth.enabled=false", "observability.access_log=false",
         ])
     func restart(_ override: String) throws {

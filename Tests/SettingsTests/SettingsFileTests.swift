@@ -115,7 +115,7 @@ struct SettingsFileTests {
         #expect(loaded.settings.replica.name == "7")
         #expect(loaded.settings.server.trustedHosts == ["a.example", "b.example"])
         #expect(loaded.settings.models.aliases.map(\.name) == ["gpt-4o-mini", "gpt-4.1"])
-        #expect(loaded.settings.gossip.seeds == ["10.0.0.9:7946"])
+        #expect(loaded.settings.gossip.seeds.map(\.description) == ["10.0.0.9:7946"])
     }
 
     @Test("variables of ours that mean nothing are faults; others are not ours")

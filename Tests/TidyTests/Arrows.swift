@@ -38,7 +38,7 @@ struct Arrows: Sendable {
                 "ServiceLifecycle",
             ]),
             "Telemetry": ["Determinism", "CoreMetrics", "Metrics", "Logging"],
-            "Settings": ["Determinism", "Balancing", "Yams"],
+            "Settings": ["Determinism", "WireCoding", "Balancing", "Yams"],
             "HTTPEdge": nio.union([
                 "Determinism", "ReplicaCore", "ExchangeFlow", "Balancing", "InferenceDialect", "KeyReplication",
                 "UpstreamLane",
