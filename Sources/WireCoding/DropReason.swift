@@ -1,5 +1,5 @@
 /// Why a packet was not applied: one word for the metric, the log and the simulator's checks.
-package enum DropReason: UInt8, CaseIterable, Sendable {
+package enum DropReason: UInt8, CaseIterable, Sendable, Error {
     /// Its bytes are no packet of ours.
     case decode
     /// A version, a type or a message that we must understand and do not.

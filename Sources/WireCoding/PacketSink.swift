@@ -77,6 +77,8 @@ package enum Datagram {
     package static let helloBytes = 16
     package static let tagBytes = 16
     package static let innerHeaderBytes = 28
+    /// A packet that says nothing.
+    package static let bytesMin = clearHeaderBytes + innerHeaderBytes + tagBytes
     /// What is left for messages, also in a hello.
     package static let messageBytesMax =
         bytesMax - clearHeaderBytes - helloBytes - tagBytes - innerHeaderBytes

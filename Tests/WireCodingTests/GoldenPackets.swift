@@ -105,6 +105,30 @@ enum GoldenPackets {
         ),
     ]
 
+    static let clearHeaders: [(name: String, header: ClearHeader, bytes: String)] = [
+        (
+            "data", ClearHeader(keyID: 0x0102, session: session, counter: 0x0304),
+            "10 00 0102 5152535455565758 0000000000000304"
+        ),
+        (
+            "data that wants a receipt",
+            ClearHeader(isReceiptWanted: true, keyID: 0x0102, session: session, counter: .max),
+            "10 01 0102 5152535455565758 ffffffffffffffff"
+        ),
+        (
+            "hello",
+            ClearHeader(
+                keyID: 0xffff, session: session, counter: 1,
+                hello: ClearHeader.Hello(echo: 0, challenge: 0x0102_0304_0506_0708)),
+            "11 00 ffff 5152535455565758 0000000000000001 0000000000000000 0102030405060708"
+        ),
+    ]
+
+    static let innerHeader = PacketHeader(
+        destination: subject, source: accuser, incarnation: Incarnation(rawValue: 5),
+        membershipDigest: 0x0102_0304_0506_0708, keyLogDigest: 0x1112_1314_1516_1718)
+    static let innerHeaderBytes = "a1a2a3a4 b1b2b3b4 00000005 0102030405060708 1112131415161718"
+
     /// Whitespace is for readers.
     static func bytes(_ text: String) -> [UInt8] {
         let digits = text.filter { !$0.isWhitespace }

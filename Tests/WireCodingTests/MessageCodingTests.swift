@@ -139,22 +139,14 @@ func encoded(_ messages: [Message]) -> [UInt8] {
 }
 
 /// Also checks that a spoiled packet leaves what was there before.
-func decoded(_ bytes: [UInt8]) -> Result<[Message], Dropped> {
+func decoded(_ bytes: [UInt8]) -> Result<[Message], DropReason> {
     let kept = Message.keyringNotice(.max)
     var messages = [kept]
     let reason = bytes.withUnsafeBytes { Message.decodeAll($0, into: &messages) }
     #expect(messages.first == kept)
     if let reason {
         #expect(messages.count == 1)
-        return .failure(Dropped(reason: reason))
+        return .failure(reason)
     }
     return .success(Array(messages.dropFirst()))
-}
-
-struct Dropped: Error, Equatable {
-    let reason: DropReason
-}
-
-extension Result where Failure == Dropped {
-    static func failure(_ reason: DropReason) -> Self { .failure(Dropped(reason: reason)) }
 }
