@@ -1,0 +1,114 @@
+package import Determinism
+package import WireCoding
+
+/// All members but this replica itself, sorted by short id, with a digest that costs nothing to keep.
+///
+/// A place is found by bisection in an array of bare numbers: records are large, and a table of a thousand is looked up
+/// for every packet. Places are only good until the next insertion or removal.
+package struct MemberTable: Sendable {
+    package struct Slot: Hashable, Sendable {
+        package var member: Member
+        /// The incarnation was learned from news without a record: flags and address are older than it says.
+        package var isPartial = false
+        package var roundTrip = RoundTrip()
+        package var isUDPBlocked = false
+        /// Since when its digest differs from this replica's.
+        package var differsSince = Instant.never
+        package var heardAt = Instant.zero
+        package var syncAfter = Instant.zero
+        /// Not told before this that it is held gone.
+        package var toldAfter = Instant.zero
+
+        init(member: Member) { self.member = member }
+    }
+
+    private var shorts: [UInt32] = []
+    package private(set) var slots: [Slot] = []
+    /// Members alive or suspect.
+    package private(set) var presentCount = 0
+    /// Members dead, not left: who may be there behind a cut.
+    package private(set) var deadCount = 0
+    /// Sum of `DigestTerm` over the members alive or suspect.
+    package private(set) var digest: UInt64 = 0
+    package let bound: Int
+
+    package init(bound: Int) { self.bound = bound }
+
+    package var count: Int { slots.count }
+
+    package func place(of short: ReplicaShortID) -> Int? {
+        let place = insertionPlace(of: short)
+        return place < shorts.count && shorts[place] == short.rawValue ? place : nil
+    }
+
+    package subscript(place: Int) -> Slot { slots[place] }
+
+    package func slot(of short: ReplicaShortID) -> Slot? { place(of: short).map { slots[$0] } }
+
+    /// Changes what is beside the record: nothing that the digest or the counts depend on.
+    mutating func touch(_ place: Int, _ body: (inout Slot) -> Void) { body(&slots[place]) }
+
+    /// Changes the member at that place.
+    mutating func change(_ place: Int, _ body: (inout Slot) -> Void) {
+        count(slots[place], by: -1)
+        body(&slots[place])
+        count(slots[place], by: 1)
+    }
+
+    /// False when the table is full of members that are not gone (M12): the oldest gone one makes room.
+    mutating func insert(_ member: Member) -> Bool {
+        if slots.count >= bound {
+            guard
+                let oldest = slots.indices.filter({ slots[$0].member.status.isGone })
+                    .min(by: { slots[$0].member.since < slots[$1].member.since })
+            else { return false }
+            remove(at: oldest)
+        }
+        let place = insertionPlace(of: member.short)
+        shorts.insert(member.short.rawValue, at: place)
+        slots.insert(Slot(member: member), at: place)
+        count(slots[place], by: 1)
+        return true
+    }
+
+    mutating func remove(at place: Int) {
+        count(slots[place], by: -1)
+        shorts.remove(at: place)
+        slots.remove(at: place)
+    }
+
+    private mutating func count(_ slot: Slot, by sign: Int) {
+        switch slot.member.status {
+        case .alive, .suspect:
+            presentCount += sign
+            guard !slot.isPartial else { break }
+            let term = DigestTerm.of(slot.member.record)
+            digest = sign > 0 ? digest &+ term : digest &- term
+        case .dead: deadCount += sign
+        case .left: break
+        }
+    }
+
+    private func insertionPlace(of short: ReplicaShortID) -> Int {
+        var low = 0
+        var high = shorts.count
+        while low < high {
+            let middle = (low + high) / 2
+            if shorts[middle] < short.rawValue { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
+
+/// What a member adds to a digest of members. Suspect counts like alive, so a passing suspicion causes no sync; the gone
+/// do not count, so replicas that forget them at different moments do not sync for ever.
+enum DigestTerm {
+    static func of(_ record: MemberRecord) -> UInt64 {
+        var hash = StableHash64()
+        hash.update(record.id.high)
+        hash.update(record.id.low)
+        hash.update(record.session.rawValue)
+        hash.update(UInt64(record.incarnation.rawValue))
+        return hash.digest()
+    }
+}
