@@ -129,6 +129,38 @@ enum GoldenPackets {
         membershipDigest: 0x0102_0304_0506_0708, keyLogDigest: 0x1112_1314_1516_1718)
     static let innerHeaderBytes = "a1a2a3a4 b1b2b3b4 00000005 0102030405060708 1112131415161718"
 
+    static let frames: [(name: String, frame: StreamFrame, bytes: String)] = [
+        (
+            "ping", .ping(Ping(probe: 0x1112_1314, attempt: 0), destination: subject),
+            "01 00 0000 11121314 00 a1a2a3a4"
+        ),
+        (
+            "ack", .ack(Ack(probe: 0x1112_1314, attempt: 0, lagMilliseconds: 9), destination: subject),
+            "02 00 0000 11121314 00 0009 a1a2a3a4"
+        ),
+        ("joinRequest", .joinRequest(member), "03 00 0000 " + memberBytes),
+        ("joinRefused", .joinRefused(.shortIDTaken), "04 00 0000 04"),
+        ("keyring", .keyring([1, 2, 3]), "05 00 0000 010203"),
+        (
+            "summary",
+            .summary([
+                MemberSummary(short: subject, incarnation: Incarnation(rawValue: 5), status: .left, life: 0x3132_3334),
+                MemberSummary(short: accuser, incarnation: .ceiling, status: .alive, life: 0),
+            ]),
+            "06 00 0000 a1a2a3a4 00000005 03 31323334 b1b2b3b4 ffffffff 00 00000000"
+        ),
+        (
+            "records",
+            .records([
+                .agedMember(age: 1, member),
+                .workerOrder(
+                    WorkerOrderNews(worker: worker, order: .drain, stamp: 2, origin: subject, ageSeconds: 3)),
+            ]),
+            "08 00 0000 1b 004c 00000001 " + memberBytes + "1e 0015 c1c2c3c4 01 0000000000000002 a1a2a3a4 00000003"
+        ),
+        ("done", .done, "0e 00 0000"),
+    ]
+
     /// Whitespace is for readers.
     static func bytes(_ text: String) -> [UInt8] {
         let digits = text.filter { !$0.isWhitespace }
