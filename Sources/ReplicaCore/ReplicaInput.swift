@@ -20,11 +20,14 @@ package struct RingedWorker: Hashable, Sendable {
     package var short: WorkerShortID
     package var ringKey: UInt64
     package var weight: Double
+    /// `StableHash64` of the names of its models: when more than half of a model's workers are called down, nobody is believed.
+    package var models: [UInt64]
 
-    package init(short: WorkerShortID, ringKey: UInt64, weight: Double) {
+    package init(short: WorkerShortID, ringKey: UInt64, weight: Double, models: [UInt64] = []) {
         self.short = short
         self.ringKey = ringKey
         self.weight = weight
+        self.models = models
     }
 }
 

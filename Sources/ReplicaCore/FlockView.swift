@@ -1,0 +1,48 @@
+/// What the flock knows besides its members, as one immutable value: what the lane and people read through `Published`.
+package import Balancing
+package import Placement
+package import RateLimiting
+package import WireCoding
+
+package struct FlockView: Sendable {
+    /// One configured worker.
+    package struct Worker: Hashable, Sendable {
+        package let short: WorkerShortID
+        package var verdict = WorkerVerdict.trusted
+        /// Of other replicas, as of `FlockLoads.others`; the own load is on the `WorkerBoard`, exact.
+        package var others = FlockLoad.none
+        /// By an operator on whatever replica.
+        package var order = WorkerOrderNews.Order.resume
+        /// This replica probes it.
+        package var isMonitoredHere = false
+
+        package init(short: WorkerShortID) { self.short = short }
+    }
+
+    package static let empty = FlockView()
+
+    /// Sorted by `short`.
+    package var workers: [Worker] = []
+    /// Keys of models for which the words of others count for nothing now. Sorted.
+    package var panics: [UInt64] = []
+    package var blocked = BlockedAddresses.none
+    /// Sorted by worker, then observer: every word that is known, for people.
+    package var words: [WorkerHealthNews] = []
+    package var ring = ReplicaRing.empty
+    package var views = Views()
+
+    package init() {}
+
+    /// Position in `workers`; nil for one that is not configured. A position holds as long as the configuration.
+    package func position(of worker: WorkerShortID) -> Int? {
+        var low = 0
+        var high = workers.count
+        while low < high {
+            let middle = (low + high) / 2
+            if workers[middle].short < worker { low = middle + 1 } else { high = middle }
+        }
+        return low < workers.count && workers[low].short == worker ? low : nil
+    }
+
+    package func panics(of model: UInt64) -> Bool { !panics.isEmpty && panics.contains(model) }
+}
