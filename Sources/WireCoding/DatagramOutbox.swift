@@ -13,12 +13,22 @@ package struct DatagramOutbox: Sendable {
 
     package var isEmpty: Bool { entries.isEmpty }
 
-    /// Appends a datagram of `count` bytes that `body` fills.
-    package mutating func append(to: PeerAddress, count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
+    /// Appends a datagram of `count` bytes that `body` fills, unless it says that it could not.
+    @discardableResult
+    package mutating func append(
+        to: PeerAddress, count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Bool
+    ) -> Bool {
         let start = bytes.count
         bytes.append(contentsOf: repeatElement(0, count: count))
-        bytes.withUnsafeMutableBytes { body(UnsafeMutableRawBufferPointer(rebasing: $0[start..<(start + count)])) }
-        entries.append(Entry(to: to, start: start, count: count))
+        let isFilled = bytes.withUnsafeMutableBytes {
+            body(UnsafeMutableRawBufferPointer(rebasing: $0[start..<(start + count)]))
+        }
+        if isFilled {
+            entries.append(Entry(to: to, start: start, count: count))
+        } else {
+            bytes.removeSubrange(start...)
+        }
+        return isFilled
     }
 
     package func withDatagram<R>(_ entry: Entry, _ body: (UnsafeRawBufferPointer) -> R) -> R {
