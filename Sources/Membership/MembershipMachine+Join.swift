@@ -194,7 +194,7 @@ extension MembershipMachine {
             knockFrame(index, frame, at: now, into: &effects)
         } else if let index = syncs.firstIndex(where: { $0.stream == id }) {
             syncFrame(index, frame, at: now, into: &effects)
-        } else if probe?.stream == id, case .ack(let ack, let destination) = frame, destination == own.id.short {
+        } else if let probe, probe.stream == id, case .ack(let ack, let answerer) = frame, answerer == probe.target {
             acknowledgedByStream(ack, at: now, into: &effects)
         }
     }
