@@ -20,8 +20,6 @@ extension StreamFrame {
     /// Of the records in one frame; `records(of:)` cuts more into several.
     package static let recordBytesMax = 64 << 10
     package static let summariesMax = 4_096
-    /// Four keys and 64 that are gone, each of 47 bytes.
-    package static let keyringBytesMax = (4 + 64) * 47
     /// A refusal may be explained; the words are for whoever reads the bytes.
     private static let refusalTextMax = 200
 
@@ -138,7 +136,7 @@ extension StreamFrame {
             guard let refusal else { return nil }
             self = .joinRefused(refusal)
         case .keyring:
-            guard payload.remaining <= Self.keyringBytesMax else { payload.breakOff(); return nil }
+            guard payload.remaining <= Keyring.frameBytesMax else { payload.breakOff(); return nil }
             self = .keyring(Array(payload.take(payload.remaining)))
         case .summary:
             self = .summary(MemberSummary.list(&payload))

@@ -101,7 +101,7 @@ import WireCoding
         let bytes = Self.written(summaries)
         #expect(Self.read(bytes) == .success(summaries))
         #expect(Self.read(bytes + bytes[4..<17]) == .failure(.malformed))
-        let ring = Array(repeating: 1, count: StreamFrame.keyringBytesMax) as [UInt8]
+        let ring = Array(repeating: 1, count: Keyring.frameBytesMax) as [UInt8]
         #expect(Self.read([5, 0, 0, 0] + ring) == .success(.keyring(ring)))
         #expect(Self.read([5, 0, 0, 0] + ring + [1]) == .failure(.malformed))
         let unknown = [0x7f, 0xff, 0xfd] + Array(repeating: 0, count: 0xfffd) as [UInt8]
