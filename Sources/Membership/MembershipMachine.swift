@@ -133,7 +133,7 @@ package struct MembershipMachine: Sendable {
     }
 
     /// True once packets may leave.
-    var mayspeak: Bool { phase != .starting && phase != .ended }
+    package var mayspeak: Bool { phase != .starting && phase != .ended }
 
     /// This replica and everybody alive or suspect.
     package var replicas: Int { table.presentCount + 1 }

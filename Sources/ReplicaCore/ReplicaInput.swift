@@ -14,6 +14,18 @@ package enum ReplicaInput: Sendable {
     /// The workers of the configuration, with what makes rings of them.
     case workers([RingedWorker])
     case block(AddressBlockNews)
+    case keyring(KeyringCommand)
+    /// What the wall clock shows, after it was set.
+    case wall(milliseconds: UInt64)
+}
+
+/// What an operator orders about the flock's traffic keys.
+package enum KeyringCommand: Sendable {
+    /// A new key of 32 random bytes: everybody gets it, then everybody seals with it.
+    case install(TrafficKey)
+    case use(UInt16)
+    /// `isImmediate` after a leak: whoever knows no other key has to join again.
+    case remove(UInt16, isImmediate: Bool)
 }
 
 package struct RingedWorker: Hashable, Sendable {
@@ -33,6 +45,14 @@ package struct RingedWorker: Hashable, Sendable {
 
 /// Everything that it asks for, besides datagrams, which are in the `DatagramOutbox`.
 package enum ReplicaEffect: Sendable {
+    /// All of them but `sendOtherRecords`, which has become frames.
     case membership(MembershipEffect)
     case dropped(DropReason, from: PeerAddress)
+    /// What the lane and people read has changed.
+    case published(FlockView)
+    /// Somebody else says that this worker is down: probe it at once.
+    case probe(WorkerShortID)
+    /// Write the ring and sync it; streams are opened with its keys from now on.
+    case keyring(Keyring)
+    case keyringRefused(KeyringCommand, Keyring.Refusal)
 }
