@@ -23,7 +23,7 @@ import WireCoding
     func triples(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var found: Set<Int> = []
-        for _ in 0..<500 {
+        for _ in 0..<300 {
             let (a, b, c) = (Self.drawn(&random), Self.drawn(&random), Self.drawn(&random))
             let left = Self.merged(Self.merged(a, b), c)
             let right = Self.merged(a, Self.merged(b, c))
@@ -37,12 +37,12 @@ import WireCoding
 
     @Test(
         "whatever six operators do apart, their rings are one ring once they have met",
-        arguments: 1...12 as ClosedRange<UInt64>)
+        arguments: 1...6 as ClosedRange<UInt64>)
     func flock(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var rings = Array(repeating: Keyring(first: .test(1)), count: 6)
         var now: UInt64 = 1_000
-        for _ in 0..<300 {
+        for _ in 0..<200 {
             now += random.below(Keyring.retiredMilliseconds / 4)
             let who = random.index(rings.count)
             let before = rings[who]
@@ -83,15 +83,16 @@ import WireCoding
     }
 
     private static func check(_ ring: Keyring, after before: Keyring) {
+        let entries = ring.entries
         #expect(ring.trafficKeys.count <= Keyring.keysMax)
-        #expect(ring.slots.count <= Keyring.keysMax + Keyring.goneMax)
+        #expect(entries.count <= Keyring.keysMax + Keyring.goneMax)
         #expect(ring.slots.count { $0.standing == .primary } <= 1)
-        #expect(zip(ring.entries, ring.entries.dropFirst()).allSatisfy { $0.id < $1.id })
-        #expect(ring.entries.allSatisfy { ($0.secret == nil) == ($0.state == .gone) })
-        for old in before.entries {
-            guard let new = ring.entries.first(where: { $0.id == old.id }), new.stamp == old.stamp else { continue }
-            #expect(new.state >= old.state)
+        #expect(zip(entries, entries.dropFirst()).allSatisfy { $0.id < $1.id })
+        #expect(entries.allSatisfy { ($0.secret == nil) == ($0.state == .gone) })
+        let falling = before.entries.filter { old in
+            entries.contains { $0.id == old.id && $0.stamp == old.stamp && $0.state < old.state }
         }
+        #expect(falling.isEmpty)
     }
 
     /// Each of two ids: absent, or one of three makings in one of three or four states.
