@@ -47,7 +47,7 @@ import WireCoding
     func firstBytes() {
         let data = GoldenPackets.bytes(GoldenPackets.clearHeaders[0].bytes) + Self.sealed
         for first in UInt8.min...UInt8.max {
-            for flags in UInt8.min...UInt8.max {
+            for flags in [0, 1, 2, 3, 4, 8, 0x10, 0x20, 0x40, 0x80, 0xff] as [UInt8] {
                 let result = Self.read([first, flags] + data[2...])
                 let isOurs = (first == 0x10 || first == 0x11) && flags <= 1
                 #expect((result != .failure(.version)) == isOurs)
