@@ -3,7 +3,7 @@ package import WireCoding
 
 /// A cipher for simulations: the bytes of the real one and its refusals, at the price of a hash. It hides nothing.
 ///
-/// The tag is two keyed hashes of the clear bytes, the text and the fingerprint of the cluster, so a wrong key, another
+/// The tag is keyed hashes of the clear bytes, the text and the fingerprint of the cluster, so a wrong key, another
 /// cluster, a changed counter and a flipped bit are all found. The text is left readable: traces want to read it.
 package struct ToySealing: PacketSealing {
     private let fingerprint: UInt64
@@ -53,11 +53,30 @@ package struct ToySealing: PacketSealing {
     ) -> (first: UInt64, second: UInt64)? {
         guard let key = keys.first(where: { $0.id == packet.keyID }) else { return nil }
         // Session and counter are in the clear bytes as well; here they stand for subkey and nonce.
-        var hash = StableHash64(seed: key.secret ^ packet.session.rawValue &+ packet.counter &* 0x9e37_79b9_7f4a_7c15)
-        hash.update(clear)
-        hash.update(text)
-        let first = hash.digest()
-        hash.update(fingerprint)
-        return (first, hash.digest())
+        let nonce = key.secret ^ Self.mixed(packet.session.rawValue, packet.counter)
+        let first = Self.mixed(text, Self.mixed(clear, nonce))
+        return (first, Self.mixed(fingerprint, first ^ key.secret))
+    }
+
+    /// Each step can be undone, so two inputs that differ in one word never end alike.
+    private static func mixed(_ state: UInt64, _ word: UInt64) -> UInt64 {
+        let product = (state ^ word) &* 0x9e37_79b9_7f4a_7c15
+        return product ^ product >> 32
+    }
+
+    private static func mixed(_ bytes: UnsafeRawBufferPointer, _ start: UInt64) -> UInt64 {
+        var state = mixed(start, UInt64(bytes.count))
+        var offset = 0
+        while bytes.count - offset >= 8 {
+            let word = bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            state = mixed(state, UInt64(littleEndian: word))
+            offset += 8
+        }
+        var rest: UInt64 = 0
+        while offset < bytes.count {
+            rest = rest << 8 | UInt64(bytes[offset])
+            offset += 1
+        }
+        return mixed(state, rest)
     }
 }

@@ -26,7 +26,7 @@ extension PacketGate {
         guard clear.session != session else { return .dropped(.replay) }
         let known = sessions.place(of: clear.session)
         if let known {
-            guard !sessions[known].window.hasSeen(clear.counter) else { return .dropped(.replay) }
+            guard !sessions.hasSeen(clear.counter, at: known) else { return .dropped(.replay) }
         } else {
             // 3: strangers may only cost so much.
             guard allowsStranger(at: source, now) else { return .dropped(.overload) }
@@ -53,8 +53,7 @@ extension PacketGate {
         }
         let place = known ?? sessions.insert(clear.session, after: clear.counter - 1, at: now)
         sessions.hear(place, at: now)
-        if let echo, now >= sessions[place].echoAfter {
-            sessions[place].echoAfter = now + bounds.helloEvery
+        if let echo, sessions.update(place, { [bounds] in $0.mayEcho(at: now, every: bounds.helloEvery) }) {
             let peer = PacketDestination(short: header.source, session: clear.session, address: source)
             owed = OwedEcho(to: peer, hello: echo)
         }
@@ -66,9 +65,12 @@ extension PacketGate {
             }
             return .dropped(.misdelivered)
         }
-        sessions[place].window.mark(clear.counter)
-        // 8
-        guard sessions[place].rate.allows(bounds.memberPackets, at: now) else { return .dropped(.overload) }
+        let isAllowed = sessions.update(place) { [bounds] session in
+            session.window.mark(clear.counter)
+            // 8: a member may only cost so much either, and what was too much is not heard later.
+            return session.rate.allows(bounds.memberPackets, at: now)
+        }
+        guard isAllowed else { return .dropped(.overload) }
         // 9: all of it can be read.
         packet.messages.removeAll(keepingCapacity: true)
         if let reason = Self.decode(text, into: &packet.messages) { return .dropped(reason) }
@@ -83,7 +85,7 @@ extension PacketGate {
     private mutating func allowsStranger(at address: PeerAddress, _ now: Instant) -> Bool {
         let place = sources.place(of: address) ?? sources.insert(Source(), for: address)
         sources.touch(place)
-        return sources[place].rate.allows(bounds.strangerPackets, at: now)
+        return sources.update(place) { [bounds] in $0.rate.allows(bounds.strangerPackets, at: now) }
             && strangers.allows(bounds.strangersPackets, at: now)
     }
 

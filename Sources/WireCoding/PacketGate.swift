@@ -181,8 +181,10 @@ package struct PacketGate<Sealing: PacketSealing>: Sendable {
     ) -> Bool {
         let place = sources.place(of: address) ?? sources.insert(Source(), for: address)
         sources.touch(place)
-        guard now >= sources[place][keyPath: moment] else { return false }
-        sources[place][keyPath: moment] = now + pause
-        return true
+        return sources.update(place) { source in
+            guard now >= source[keyPath: moment] else { return false }
+            source[keyPath: moment] = now + pause
+            return true
+        }
     }
 }

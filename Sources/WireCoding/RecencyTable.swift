@@ -29,10 +29,12 @@ package struct RecencyTable<Key: Hashable & Sendable, Value: Sendable>: Sendable
     /// Good until the next insertion or removal.
     package func place(of key: Key) -> Int? { places[key] }
 
-    package subscript(place: Int) -> Value {
-        get { nodes[place].value }
-        _modify { yield &nodes[place].value }
-    }
+    package subscript(place: Int) -> Value { nodes[place].value }
+
+    /// By closures, since an accessor that yields costs an allocation where it is not inlined.
+    package func read<R>(_ place: Int, _ body: (borrowing Value) -> R) -> R { body(nodes[place].value) }
+
+    package mutating func update<R>(_ place: Int, _ body: (inout Value) -> R) -> R { body(&nodes[place].value) }
 
     package var oldest: (key: Key, value: Value)? {
         oldestPlace < 0 ? nil : (nodes[oldestPlace].key, nodes[oldestPlace].value)

@@ -11,6 +11,12 @@ package struct SessionTable: Sendable {
         package var heardAt: Instant
         /// Not answered with an echo before this.
         package var echoAfter = Instant.zero
+
+        mutating func mayEcho(at now: Instant, every pause: Nanoseconds) -> Bool {
+            guard now >= echoAfter else { return false }
+            echoAfter = now + pause
+            return true
+        }
     }
 
     private let bound: Int
@@ -42,17 +48,20 @@ package struct SessionTable: Sendable {
 
     package func contains(_ session: SessionID) -> Bool { place(of: session) != nil }
 
-    package subscript(place: Place) -> Session {
-        get { place.isMember ? members[place.place] : others[place.place] }
-        _modify {
-            if place.isMember { yield &members[place.place] } else { yield &others[place.place] }
-        }
+    package func hasSeen(_ counter: UInt64, at place: Place) -> Bool {
+        place.isMember
+            ? members.read(place.place) { $0.window.hasSeen(counter) }
+            : others.read(place.place) { $0.window.hasSeen(counter) }
+    }
+
+    package mutating func update<R>(_ place: Place, _ body: (inout Session) -> R) -> R {
+        place.isMember ? members.update(place.place, body) : others.update(place.place, body)
     }
 
     /// A packet of it was authentic.
     package mutating func hear(_ place: Place, at now: Instant) {
         if place.isMember { members.touch(place.place) } else { others.touch(place.place) }
-        self[place].heardAt = now
+        update(place) { $0.heardAt = now }
     }
 
     /// It has proven itself. What it sent before counts as seen: nothing older than the proof is heard later.
