@@ -15,12 +15,19 @@ package struct ByteBudget: Sendable {
         filledAt = now
     }
 
-    /// Whether `count` bytes may leave now. What is urgent may overdraw by a quarter of the burst.
-    package mutating func take(_ count: Int, isUrgent: Bool, at now: Instant) -> Bool {
+    /// Whether `count` bytes may leave now. What cannot wait may overdraw by a quarter of the burst; what can asks whether
+    /// the bucket holds it.
+    package mutating func take(_ count: Int, at now: Instant) -> Bool {
         fill(at: now)
-        guard bytes - Int64(count) >= (isUrgent ? -burst / 4 : 0) else { return false }
+        guard bytes - Int64(count) >= -burst / 4 else { return false }
         bytes -= Int64(count)
         return true
+    }
+
+    /// Whether that much is there, or the bucket is full.
+    package mutating func holds(_ count: Int, at now: Instant) -> Bool {
+        fill(at: now)
+        return bytes >= min(Int64(count), burst)
     }
 
     /// When the bucket will hold `count` bytes.

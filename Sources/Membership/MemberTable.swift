@@ -55,20 +55,24 @@ package struct MemberTable: Sendable {
         count(slots[place], by: 1)
     }
 
-    /// False when the table is full of members that are not gone (M12): the oldest gone one makes room.
-    mutating func insert(_ member: Member) -> Bool {
-        if slots.count >= bound {
-            guard
-                let oldest = slots.indices.filter({ slots[$0].member.status.isGone })
-                    .min(by: { slots[$0].member.since < slots[$1].member.since })
-            else { return false }
-            remove(at: oldest)
+    var isFull: Bool { slots.count >= bound }
+
+    /// Whose place a newcomer takes in a full table: only the gone make room (M12).
+    var longestGone: Int? {
+        var found: Int?
+        for place in slots.indices where slots[place].member.status.isGone {
+            if let found, slots[found].member.since <= slots[place].member.since { continue }
+            found = place
         }
+        return found
+    }
+
+    mutating func insert(_ member: Member) {
+        precondition(!isFull, "M12: a table of members is within its bound")
         let place = insertionPlace(of: member.short)
         shorts.insert(member.short.rawValue, at: place)
         slots.insert(Slot(member: member), at: place)
         count(slots[place], by: 1)
-        return true
     }
 
     mutating func remove(at place: Int) {

@@ -46,7 +46,7 @@ extension MembershipMachine {
         while told * told < replicas { told += 1 }
         Shuffle.first(told, of: &candidates, drawing: &generator)
         guard let serial = rumours.newestSerial else { return }
-        for peer in candidates.prefix(told) { withPost(of: peer) { $0.add(serial, leavingAt: now) } }
+        for peer in candidates.prefix(told) { withPost(of: peer) { $0.add(serial, lane: 1, leavingAt: now) } }
     }
 
     mutating func advanceLeave(to now: Instant, into effects: inout [MembershipEffect]) {

@@ -74,12 +74,18 @@ extension MembershipMachine {
         if taken.status == .suspect { taken.status = .alive }
         var member = Member(record: taken, since: since)
         noteRemoval(of: &member)
-        guard table.insert(member) else { return }
-        if !member.status.isGone { round.insert(member.short, drawing: &generator) }
+        if table.isFull {
+            guard let oldest = table.longestGone, !member.status.isGone || table[oldest].member.since < since else {
+                return
+            }
+            remove(at: oldest, into: &effects)
+        }
+        table.insert(member)
+        if !member.status.isGone { round.insert(member.short, upTo: table.bound, drawing: &generator) }
         renewTerms()
         effects.append(.changed(member, from: nil))
         noteAttributes(of: record, before: nil, at: now, into: &effects)
-        passOn(record: taken, isCure: false, from: source, at: now, into: &effects)
+        passOn(recordOf: member, isCure: false, from: source, at: now, into: &effects)
         if record.status == .suspect, let place = table.place(of: member.short) {
             advance(
                 place, to: .suspect, isRefused: false, accuser: Self.anonymous, from: source, since: since, at: now,
@@ -116,12 +122,14 @@ extension MembershipMachine {
                 $0.roundTrip = RoundTrip()
             }
         }
-        if before.status.isGone, !member.status.isGone { round.insert(member.short, drawing: &generator) }
+        if before.status.isGone, !member.status.isGone {
+            round.insert(member.short, upTo: table.bound, drawing: &generator)
+        }
         renewTerms()
         effects.append(.changed(member, from: before.status))
         noteAttributes(of: record, before: before.record, at: now, into: &effects)
         forgetRumours(about: member.short)
-        passOn(record: taken, isCure: isCure, from: source, at: now, into: &effects)
+        passOn(recordOf: member, isCure: isCure, from: source, at: now, into: &effects)
         if isDoubted {
             advance(
                 place, to: .suspect, isRefused: false, accuser: Self.anonymous, from: source, since: since, at: now,
@@ -145,7 +153,7 @@ extension MembershipMachine {
     }
 
     private func noteRemoval(of member: inout Member) {
-        guard let entry = removed.entry(for: member.record.session) else { return }
+        guard let entry = removed.entry(for: member.record.session), entry.id == member.id else { return }
         member.isRemoved = true
         member.isPruned = entry.isPruned
     }
@@ -261,7 +269,8 @@ extension MembershipMachine {
         forgetRumours(about: before.short)
         table.change(place) {
             $0.member.record.status = status
-            $0.member.since = since
+            // Whoever was dead before it was called left has been gone since then (M17).
+            $0.member.since = before.record.status.isGone ? min(before.since, since) : since
             $0.differsSince = .never
         }
         renewTerms()
@@ -283,9 +292,9 @@ extension MembershipMachine {
             effects.append(.observed(.reached(.removedRejoined)))
             return wake(at: now, into: &effects)
         }
-        guard let place = table.place(of: news.id.short), table[place].member.record.session == news.session else {
-            return
-        }
+        guard let place = table.place(of: news.id.short), table[place].member.id == news.id,
+            table[place].member.record.session == news.session
+        else { return }
         let before = table[place].member.status
         table.change(place) {
             $0.member.isRemoved = true

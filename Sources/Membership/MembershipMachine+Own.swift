@@ -71,19 +71,17 @@ extension MembershipMachine {
         raise(above: told, lane: 1, at: now, into: &effects)
     }
 
-    /// At most four times a second; what comes in between is one raise at its end.
+    /// At most four times within any second (M7); what comes in between is one raise at its end.
     private mutating func raise(
         above told: Incarnation, lane: UInt8, at now: Instant, into effects: inout [MembershipEffect]
     ) {
-        if now.span(since: raisesSince) >= .seconds(1) {
-            raises = 0
-            raisesSince = now
-        }
         owedAbove = max(owedAbove, told)
         owedLane = min(owedLane, lane)
         owesRaise = true
-        if raises < timing.raisesPerSecond { payRaise(at: now, into: &effects) }
+        if now >= raisesAgain { payRaise(at: now, into: &effects) }
     }
+
+    var raisesAgain: Instant { raisedAt.count < timing.raisesPerSecond ? .zero : raisedAt[0] + .seconds(1) }
 
     private mutating func payRaise(at now: Instant, into effects: inout [MembershipEffect]) {
         let above = max(own.incarnation, owedAbove)
@@ -92,7 +90,8 @@ extension MembershipMachine {
         owedAbove = Incarnation(rawValue: 0)
         owedLane = 4
         if above == .ceiling { return renew(because: .ceiling, at: now, into: &effects) }
-        raises += 1
+        if raisedAt.count >= timing.raisesPerSecond { raisedAt.removeFirst() }
+        raisedAt.append(now)
         own.incarnation = Incarnation(rawValue: above.rawValue + 1)
         effects.append(.persist(PersistedIdentity(id: own.id, incarnation: own.incarnation)))
         tellOwn(lane: lane, at: now, into: &effects)
@@ -104,11 +103,7 @@ extension MembershipMachine {
     }
 
     mutating func advanceOwn(to now: Instant, into effects: inout [MembershipEffect]) {
-        if owesRaise, now >= raisesSince + .seconds(1) {
-            raises = 0
-            raisesSince = now
-            payRaise(at: now, into: &effects)
-        }
+        if owesRaise, now >= raisesAgain { payRaise(at: now, into: &effects) }
         if now >= settlesAt {
             settlesAt = .never
             if own.flags.contains(.ready) { changeFlags(set: .settled, clear: [], at: now, into: &effects) }
@@ -119,6 +114,8 @@ extension MembershipMachine {
 
     /// A new identity: the old one is another's, or cannot be defended any more.
     mutating func renew(because cause: RenewalCause, at now: Instant, into effects: inout [MembershipEffect]) {
+        guard mayspeak else { return }
+        if case .leaving = phase { return }
         effects.append(.observed(.renewed(cause)))
         switch cause {
         case .twin: effects.append(.observed(.reached(.twinRenewed)))

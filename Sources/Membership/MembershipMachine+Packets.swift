@@ -11,7 +11,15 @@ extension MembershipMachine {
         guard source != own.id.short else { return }
         let speaker = noteSpeaker(packet, at: now, sending: &sink, into: &effects)
         if packet.wantsReceipt, speaker { withPost(of: source) { $0.owe(packet.counter, at: now) } }
+        // One question a packet is answered: one with a hundred of them would cause a hundred packets (M9).
+        var hasAsked = false
         for message in packet.messages {
+            switch message {
+            case .ping, .indirectPing:
+                if hasAsked { continue }
+                hasAsked = true
+            default: break
+            }
             apply(message, of: packet, at: now, sending: &sink, into: &effects)
         }
     }
@@ -96,60 +104,73 @@ extension MembershipMachine {
         to destination: PacketDestination, at now: Instant, sending sink: inout Sink,
         _ urgent: (inout [UInt8]) -> Void
     ) -> UInt64? {
-        packet.removeAll(keepingCapacity: true)
+        beginPacket()
         urgent(&packet)
+        let lane = laneThatRides(at: now)
         var serials: [UInt64] = []
         if !posts.isEmpty, let place = posts.firstIndex(where: { $0.peer == destination.short }) {
-            serials = fill(from: place, at: now)
+            serials = fill(from: place, upToLane: lane)
         }
-        rumours.fill(&packet, upTo: Datagram.messageBytesMax, lanes: 1...4)
-        return dispatch(to: destination, serials: serials, tries: 0, isUrgent: true, at: now, sending: &sink)
+        rumours.fill(&packet, upTo: Datagram.messageBytesMax, lanes: 1...min(lane, 4))
+        return dispatch(to: destination, serials: serials, tries: 0, at: now, sending: &sink)
+    }
+
+    mutating func beginPacket() {
+        packet.removeAll(keepingCapacity: true)
+        rumours.beginPacket()
+    }
+
+    /// What costs the budget of bytes at most, and therefore what must be there for all lanes.
+    static let packetCostMax = Datagram.messageBytesMax + overhead
+
+    /// Up to which lane news is packed now. An empty bucket is for questions, answers and what is most urgent (M22): other
+    /// news waits, it would count as told while nobody heard it.
+    mutating func laneThatRides(at now: Instant) -> UInt8 {
+        if budget.holds(Self.packetCostMax, at: now) { return 6 }
+        isThrottled = true
+        return 1
     }
 
     /// Seals and sends what stands in `packet`.
     @discardableResult
     mutating func dispatch<Sink: PacketSink>(
-        to destination: PacketDestination, serials: [UInt64], tries: Int, isUrgent: Bool, at now: Instant,
-        sending sink: inout Sink
+        to destination: PacketDestination, serials: [UInt64], tries: Int, at now: Instant, sending sink: inout Sink
     ) -> UInt64? {
-        guard budget.take(packet.count + Self.overhead, isUrgent: isUrgent, at: now) else {
+        var counter: UInt64?
+        if budget.take(packet.count + Self.overhead, at: now) {
+            var header = header
+            header.destination = destination.short
+            counter = sink.send(packet, header: header, to: destination, receiptWanted: !serials.isEmpty, at: now)
+        } else {
             isThrottled = true
-            return nil
         }
-        var header = header
-        header.destination = destination.short
-        let counter = sink.send(
-            packet, header: header, to: destination, receiptWanted: !serials.isEmpty, at: now)
-        if let counter, !serials.isEmpty {
+        if !serials.isEmpty {
+            // What could not go is as good as lost: no packet has the number 0, so it is sent again.
             let bound = bounds.unreceiptedPerPeer
             withPost(of: destination.short) {
-                $0.expectReceipt(of: serials, counter: counter, tries: tries, at: now, bound: bound)
+                $0.expectReceipt(of: serials, counter: counter ?? 0, tries: tries, at: now, bound: bound)
             }
         }
         return counter
     }
 
-    /// Puts receipts and waiting news into `packet`. Returns the numbers of those that want a receipt.
-    mutating func fill(from place: Int, at now: Instant) -> [UInt64] {
+    /// Puts receipts and waiting news into `packet`, as much as fits. Returns the numbers of those that want a receipt.
+    mutating func fill(from place: Int, upToLane lane: UInt8) -> [UInt64] {
         let owed = posts[place].takeOwed()
         if !owed.isEmpty { Message.receipt(owed).encode(into: &packet) }
-        return pack(posts[place].takeWaiting(), of: place, at: now)
-    }
-
-    /// Appends the rumours with these numbers that are still told, as many as fit; the others wait on.
-    mutating func pack(_ serials: [UInt64], of place: Int, at now: Instant) -> [UInt64] {
         var wanted: [UInt64] = []
-        for (index, serial) in serials.enumerated() {
-            guard let rumour = rumours.rumour(serial: serial) else { continue }
-            guard packet.count + rumour.bytes <= Datagram.messageBytesMax else {
-                posts[place].putBack(Array(serials[index...]), until: now)
-                break
+        while let serial = posts[place].nextWaiting(upToLane: lane) {
+            switch rumours.pack(serial, into: &packet, upTo: Datagram.messageBytesMax) {
+            case .packed(let lane): if lane <= Self.receiptedLaneMax { wanted.append(serial) }
+            case .old: break
+            case .noRoom: return wanted
             }
-            rumour.message.encode(into: &packet)
-            if rumour.lane <= 3 { wanted.append(serial) }
+            posts[place].dropNextWaiting()
         }
         return wanted
     }
+
+    static let receiptedLaneMax: UInt8 = 3
 
     /// The peer's post, made when there is none.
     mutating func withPost(of peer: ReplicaShortID, _ body: (inout PeerPost) -> Void) {

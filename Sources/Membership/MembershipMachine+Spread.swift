@@ -65,7 +65,7 @@ extension MembershipMachine {
         }
         let leavesAt = lane <= 1 ? now : now + Self.company
         for slot in table.slots where isTold(slot.member, at: now) {
-            withPost(of: slot.member.short) { $0.add(serial, leavingAt: leavesAt) }
+            withPost(of: slot.member.short) { $0.add(serial, lane: lane, leavingAt: leavesAt) }
         }
         return true
     }
@@ -82,9 +82,12 @@ extension MembershipMachine {
 
     /// `isCure`: it ends a suspicion or a death, and a false death costs most.
     mutating func passOn(
-        record: MemberRecord, isCure: Bool, from source: NewsSource, at now: Instant,
+        recordOf member: Member, isCure: Bool, from source: NewsSource, at now: Instant,
         into effects: inout [MembershipEffect]
     ) {
+        let record = member.record
+        // A packet says no age: whoever went long ago would be kept for another day (M17).
+        if record.status.isGone, now.span(since: member.since) >= Self.toldAfterDeath { return }
         let key = RumourKey(kind: RumourKind.member, subject: UInt64(record.id.short.rawValue))
         tell(.member(record), key: key, lane: isCure ? 1 : 4, from: source, at: now, into: &effects)
     }
@@ -162,28 +165,29 @@ extension MembershipMachine {
                 continue
             }
             while let overdue = posts[place].takeOverdue(at: now) {
-                packet.removeAll(keepingCapacity: true)
-                let serials = pack(overdue.serials, of: place, at: now)
+                beginPacket()
+                var serials: [UInt64] = []
+                for serial in overdue.serials {
+                    guard case .packed = rumours.pack(serial, into: &packet, upTo: Datagram.messageBytesMax) else {
+                        continue
+                    }
+                    serials.append(serial)
+                }
                 guard !serials.isEmpty else { continue }
                 effects.append(.observed(.reached(.receiptResent)))
-                dispatch(
-                    to: destination, serials: serials, tries: overdue.tries + 1, isUrgent: true, at: now, sending: &sink
-                )
+                dispatch(to: destination, serials: serials, tries: overdue.tries + 1, at: now, sending: &sink)
             }
             if posts[place].leavesAt <= now || posts[place].oweUntil <= now {
-                packet.removeAll(keepingCapacity: true)
-                let serials = fill(from: place, at: now)
+                let lane = laneThatRides(at: now)
+                beginPacket()
+                let serials = fill(from: place, upToLane: lane)
                 if !packet.isEmpty {
-                    rumours.fill(&packet, upTo: Datagram.messageBytesMax, lanes: 1...6)
-                    let isUrgent = serials.contains { rumours.rumour(serial: $0)?.lane ?? 9 <= 1 }
-                    if dispatch(
-                        to: destination, serials: serials, tries: 0, isUrgent: isUrgent, at: now, sending: &sink)
-                        == nil,
-                        isThrottled
-                    {
-                        let again = max(budget.deadline(for: packet.count + Self.overhead, at: now), now + Self.company)
-                        posts[place].putBack(serials, until: again)
-                    }
+                    rumours.fill(&packet, upTo: Datagram.messageBytesMax, lanes: 1...lane)
+                    dispatch(to: destination, serials: serials, tries: 0, at: now, sending: &sink)
+                }
+                if lane < 6, posts[place].leavesAt <= now {
+                    posts[place].postpone(
+                        until: max(budget.deadline(for: Self.packetCostMax, at: now), now + Self.company))
                 }
             }
             if posts[place].isEmpty { posts.remove(at: place) }
@@ -198,10 +202,11 @@ extension MembershipMachine {
         Shuffle.first(timing.epidemicPeers, of: &candidates, drawing: &generator)
         for peer in candidates.prefix(timing.epidemicPeers) {
             guard let destination = table.slot(of: peer)?.member.destination else { continue }
-            packet.removeAll(keepingCapacity: true)
-            rumours.fill(&packet, upTo: Datagram.messageBytesMax, lanes: 1...6)
+            let lane = laneThatRides(at: now)
+            beginPacket()
+            rumours.fill(&packet, upTo: Datagram.messageBytesMax, lanes: 1...lane)
             guard !packet.isEmpty else { return }
-            dispatch(to: destination, serials: [], tries: 0, isUrgent: false, at: now, sending: &sink)
+            dispatch(to: destination, serials: [], tries: 0, at: now, sending: &sink)
         }
     }
 }

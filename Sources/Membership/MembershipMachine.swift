@@ -32,8 +32,8 @@ package struct MembershipMachine: Sendable {
     var owesRaise = false
     var owedAbove = Incarnation(rawValue: 0)
     var owedLane: UInt8 = 4
-    var raises = 0
-    var raisesSince = Instant.zero
+    /// When it was raised, the last times that count.
+    var raisedAt: [Instant] = []
     var settlesAt = Instant.never
     /// What rides on some pings.
     package var views = Views()
@@ -170,7 +170,7 @@ package struct MembershipMachine: Sendable {
         var deadline = min(probesAt, reachesOutAt, gossipsAt, syncsAt, purgesAt)
         if let probe { deadline = min(deadline, probe.deadline) }
         deadline = min(deadline, knocking.deadline, settlesAt)
-        if owesRaise { deadline = min(deadline, raisesSince + .seconds(1)) }
+        if owesRaise { deadline = min(deadline, raisesAgain) }
         if case .leaving(let until) = phase { deadline = min(deadline, until) }
         for suspicion in suspicions { deadline = min(deadline, suspicion.deadline(under: terms)) }
         for help in helps { deadline = min(deadline, help.deadline) }

@@ -66,7 +66,7 @@ package struct MembershipTiming: Hashable, Sendable {
     /// 15 s · (1 + log2(max(N, 32) ÷ 32)) [memberlist's shape]: 50 replicas 25 s, 1,000 89 s.
     package func syncEvery(replicas: Int) -> Nanoseconds {
         let doublings = BinaryLogarithm.q16(UInt64(max(replicas, 32))) - 5 * 65_536
-        return Nanoseconds(rawValue: syncEvery.rawValue / 65_536 * (65_536 + doublings))
+        return Nanoseconds(rawValue: syncEvery.rawValue * (65_536 + doublings) / 65_536)
     }
 
     package static let lan = MembershipTiming()

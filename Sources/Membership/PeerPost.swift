@@ -10,14 +10,15 @@ struct PeerPost: Sendable {
         var again: Instant
     }
 
-    /// Numbers of rumours that wait for company, at most; the oldest is given up, the digest heals.
+    /// Numbers of rumours that wait for company, at most; the oldest of the highest lane is given up, the digest heals.
     static let waitingMax = 256
     /// When what was not received is sent again, from its last sending.
     static let again: [Nanoseconds] = [.milliseconds(50), .milliseconds(150), .milliseconds(400)]
     static let receiptWithin = Nanoseconds.milliseconds(10)
 
     let peer: ReplicaShortID
-    private(set) var waiting: [UInt64] = []
+    /// Lowest lanes first, then those that came first.
+    private(set) var waiting: [(lane: UInt8, serial: UInt64)] = []
     private(set) var leavesAt = Instant.never
     private(set) var awaited: [Awaited] = []
     /// Counters of its packets that it wants to know of.
@@ -37,9 +38,14 @@ struct PeerPost: Sendable {
         return deadline
     }
 
-    mutating func add(_ serial: UInt64, leavingAt time: Instant) {
-        if waiting.count >= Self.waitingMax { waiting.removeFirst() }
-        waiting.append(serial)
+    mutating func add(_ serial: UInt64, lane: UInt8, leavingAt time: Instant) {
+        if waiting.count >= Self.waitingMax {
+            let highest = waiting[waiting.count - 1].lane
+            guard lane <= highest else { return }
+            waiting.remove(at: waiting.firstIndex { $0.lane == highest } ?? 0)
+        }
+        let place = waiting.lastIndex { $0.lane <= lane }.map { $0 + 1 } ?? 0
+        waiting.insert((lane, serial), at: place)
         leavesAt = min(leavesAt, time)
     }
 
@@ -57,17 +63,18 @@ struct PeerPost: Sendable {
         return owed
     }
 
-    /// Gives out what waits; `.never` until more comes.
-    mutating func takeWaiting() -> [UInt64] {
-        defer { waiting.removeAll(keepingCapacity: true) }
-        leavesAt = .never
-        return waiting
+    /// The news that goes next, if it is of that lane or a lower one.
+    func nextWaiting(upToLane lane: UInt8) -> UInt64? {
+        guard let first = waiting.first, first.lane <= lane else { return nil }
+        return first.serial
     }
 
-    mutating func putBack(_ serials: [UInt64], until time: Instant) {
-        for serial in serials where waiting.count < Self.waitingMax { waiting.append(serial) }
-        leavesAt = min(leavesAt, time)
+    mutating func dropNextWaiting() {
+        waiting.removeFirst()
+        if waiting.isEmpty { leavesAt = .never }
     }
+
+    mutating func postpone(until time: Instant) { leavesAt = waiting.isEmpty ? .never : time }
 
     mutating func expectReceipt(of serials: [UInt64], counter: UInt64, tries: Int, at now: Instant, bound: Int) {
         guard tries < Self.again.count, !serials.isEmpty else { return }

@@ -11,6 +11,8 @@ package struct ProbeRound: Sendable {
 
     package init() {}
 
+    var count: Int { order.count }
+
     /// The next that `table` holds present. Nil when there is none.
     package mutating func next(of table: MemberTable, drawing generator: inout SeededGenerator) -> ReplicaShortID? {
         guard table.presentCount > 0 else { return nil }
@@ -26,7 +28,17 @@ package struct ProbeRound: Sendable {
         return nil
     }
 
-    package mutating func insert(_ joiner: ReplicaShortID, drawing generator: inout SeededGenerator) {
+    /// In a table of `bound` members. Who flaps while a round lasts stands in it again each time; a round that has become
+    /// much longer than the flock is given up for a new one (M12).
+    package mutating func insert(
+        _ joiner: ReplicaShortID, upTo bound: Int, drawing generator: inout SeededGenerator
+    ) {
+        guard order.count < 2 * bound else {
+            order.removeAll(keepingCapacity: true)
+            next = 0
+            return
+        }
+        guard !order[next...].contains(joiner) else { return }
         let left = order.count - next
         order.insert(joiner, at: next + Int(generator.below(UInt64(left + 1))))
     }

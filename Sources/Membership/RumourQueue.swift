@@ -35,8 +35,10 @@ package struct Rumour: Sendable {
     fileprivate var rank: (UInt8, Int, UInt64) { (lane, sends, .max - serial) }
 }
 
-/// Rumours with sends left, at most so many and so many bytes (M12). A full queue gives up the lowest lane first.
+/// Rumours with sends left, at most so many and so many bytes (M12). A full queue gives up what is wanted least: of the
+/// highest lane what was sent most, the oldest of those.
 package struct RumourQueue: Sendable {
+    /// In the order of their serials.
     private var rumours: [Rumour] = []
     private var bytes = 0
     private var serial: UInt64 = 0
@@ -68,7 +70,7 @@ package struct RumourQueue: Sendable {
         guard size <= Datagram.messageBytesMax else { return .tooLong }
         if let old = rumours.firstIndex(where: { $0.key == key }) { remove(at: old) }
         while rumours.count >= countMax || bytes + size > bytesMax {
-            guard let victim = leastWanted, rumours[victim].lane > lane else { return .full }
+            guard let victim = leastWanted, rumours[victim].lane >= lane else { return .full }
             dropped = rumours[victim].lane
             remove(at: victim)
         }
@@ -95,15 +97,44 @@ package struct RumourQueue: Sendable {
     package var newestSerial: UInt64? { rumours.last?.serial }
 
     /// The rumour with that number, if it is still told.
-    package func rumour(serial: UInt64) -> Rumour? { rumours.first { $0.serial == serial } }
+    package func rumour(serial: UInt64) -> Rumour? { place(of: serial).map { rumours[$0] } }
+
+    /// From here on another packet is filled: a rumour stands in each only once.
+    package mutating func beginPacket() { fills += 1 }
+
+    package enum Packing: Hashable, Sendable {
+        case packed(lane: UInt8)
+        /// Nobody tells it any more.
+        case old
+        case noRoom
+    }
+
+    /// Appends the rumour with that number, for somebody whom this replica owes it: its sends are for the others.
+    package mutating func pack(_ serial: UInt64, into packet: inout [UInt8], upTo limit: Int) -> Packing {
+        guard let place = place(of: serial) else { return .old }
+        if rumours[place].lastFill < fills {
+            guard rumours[place].bytes <= limit - packet.count else { return .noRoom }
+            rumours[place].message.encode(into: &packet)
+            rumours[place].lastFill = fills
+        }
+        return .packed(lane: rumours[place].lane)
+    }
+
+    private func place(of serial: UInt64) -> Int? {
+        var low = 0
+        var high = rumours.count
+        while low < high {
+            let middle = (low + high) / 2
+            if rumours[middle].serial < serial { low = middle + 1 } else { high = middle }
+        }
+        return low < rumours.count && rumours[low].serial == serial ? low : nil
+    }
 
     /// True while something is to be passed on.
     package var hasSendsLeft: Bool { rumours.contains { $0.sends < $0.sendsMax } }
 
     /// Appends the most wanted rumours to a packet, as many as fit: lowest lane first, then the least sent, then the newest.
     package mutating func fill(_ packet: inout [UInt8], upTo limit: Int, lanes: ClosedRange<UInt8>) {
-        guard !rumours.isEmpty else { return }
-        fills += 1
         while let best = mostWanted(fitting: limit - packet.count, lanes: lanes) {
             rumours[best].message.encode(into: &packet)
             rumours[best].sends += 1

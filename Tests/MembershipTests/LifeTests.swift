@@ -4,9 +4,6 @@ import WireCoding
 
 @testable import Membership
 
-/// A failed expectation would print the whole flock.
-private func isTrue(_ value: Bool) -> Bool { value }
-
 struct LifeTests {
     @Test(arguments: [2, 3, 5, 8, 20])
     func replicasThatStartTogetherFindEachOther(count: Int) {

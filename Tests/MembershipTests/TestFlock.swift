@@ -3,6 +3,9 @@ import WireCoding
 
 @testable import Membership
 
+/// A failed expectation would print the whole flock that was asked.
+func isTrue(_ value: Bool) -> Bool { value }
+
 /// Machines on a network of a few lines: packets take 0.3 ms, streams come in order, links may be cut one way.
 struct TestFlock {
     enum Event {
