@@ -11,6 +11,7 @@ final class PacketArena {
         var originLife: UInt32 = 0
         /// For whom it was sealed: the process that held the address then.
         var intended: UInt32 = 0
+        var sealedAt = Instant.zero
         var count: UInt16 = 0
         /// Packets that led to it, each in answer to the one before.
         var depth: UInt8 = 0

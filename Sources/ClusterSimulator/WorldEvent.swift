@@ -17,6 +17,8 @@ struct WorldEvent: Sendable, Equatable {
         case frame
         /// `target` dialled by the pipe `payload`, and this is what became of it.
         case dialled
+        /// Somebody dials `target`: the kernels have agreed, and the driver reads the opening.
+        case opening
         /// The other side is gone or unreachable.
         case reset
         /// The patience of whoever dialled by the pipe `payload` is over.
