@@ -74,7 +74,9 @@ extension ReplicaMachine {
                         message, from: ReplicaShortID(rawValue: 0), session: SessionID(rawValue: 0), counter: 0, at: now
                     )
                     // Its origin told everybody, but not those who were cut off with this replica.
-                    if isNews { spread(message, lane: WorkerFlock.lane(of: message), at: now) }
+                    if isNews {
+                        spread(message, key: Self.key(of: message), lane: WorkerFlock.lane(of: message), at: now)
+                    }
                 default: break
                 }
             }
@@ -84,9 +86,7 @@ extension ReplicaMachine {
     }
 
     mutating func sendOtherRecords(on stream: StreamID, at now: Instant, into effects: inout [ReplicaEffect]) {
-        var bytes: [UInt8] = []
-        keyring.encodeFrame(into: &bytes)
-        effects.append(.membership(.sendFrame(stream, .keyring(bytes))))
+        effects.append(.membership(.sendFrame(stream, .keyring(keyringFrame))))
         for frame in StreamFrame.records(of: flock.recordsForSync(at: now)) {
             effects.append(.membership(.sendFrame(stream, frame)))
         }
@@ -96,15 +96,27 @@ extension ReplicaMachine {
         guard flockIsTold || now >= flock.nextDeadline else { return }
         flockIsTold = false
         flock.advance(at: now)
-        for news in flock.takeOutgoing() { spread(news.message, lane: news.lane, at: now) }
+        var loads: UInt64 = 0
+        for news in flock.takeOutgoing() {
+            // A newer report replaces the older one whole: what an older one says beside is old as well, and must not be
+            // told after the newer one.
+            if case .workerLoad = news.message {
+                spread(
+                    news.message, key: RumourKey(kind: news.message.kind.rawValue, subject: loads), lane: news.lane,
+                    at: now)
+                loads += 1
+            } else {
+                spread(news.message, key: Self.key(of: news.message), lane: news.lane, at: now)
+            }
+        }
         for worker in flock.takeProbes() { effects.append(.probe(worker)) }
         membership.views = flock.views
         passOnAsked(at: now, into: &effects)
         if let view = flock.takeView() { effects.append(.published(view)) }
     }
 
-    private mutating func spread(_ message: Message, lane: UInt8, at now: Instant) {
-        membership.tell(message, key: Self.key(of: message), lane: lane, at: now, into: &asked)
+    private mutating func spread(_ message: Message, key: RumourKey, lane: UInt8, at now: Instant) {
+        membership.tell(message, key: key, lane: lane, at: now, into: &asked)
     }
 
     /// A newer message takes the place of an older one with the same key.
@@ -113,10 +125,16 @@ extension ReplicaMachine {
             switch message {
             case .workerHealth(let news): UInt64(news.worker.rawValue) << 32 | UInt64(news.observer.rawValue)
             case .workerOrder(let news): UInt64(news.worker.rawValue)
-            case .addressBlock(let news): news.high &* 31 &+ news.low &+ UInt64(news.prefixLength) << 56
-            case .workerLoad(let loads): loads.first.map { UInt64($0.worker.rawValue) } ?? 0
+            case .addressBlock(let news): hash(of: news)
             default: 0
             }
         return RumourKey(kind: message.kind.rawValue, subject: subject)
+    }
+
+    private static func hash(of news: AddressBlockNews) -> UInt64 {
+        var hash = StableHash64(seed: UInt64(news.prefixLength))
+        hash.update(news.high)
+        hash.update(news.low)
+        return hash.digest()
     }
 }

@@ -57,6 +57,7 @@ extension ReplicaMachine {
 
     /// A peer's ring, sealed by the stream.
     mutating func heardKeyring(_ bytes: [UInt8], at now: Instant, into effects: inout [ReplicaEffect]) {
+        guard bytes != keyringFrame else { return }
         let wall = wall(at: now)
         guard
             let theirs = bytes.withUnsafeBytes({ bytes in
@@ -93,9 +94,15 @@ extension ReplicaMachine {
         tell(.command(.join([source])), at: now, into: &effects)
     }
 
-    private mutating func keyringChanged(at now: Instant, into effects: inout [ReplicaEffect]) {
+    mutating func useKeyring() {
         sink.gate.use(keyring.trafficKeys)
+        keyringFrame.removeAll(keepingCapacity: true)
+        keyring.encodeFrame(into: &keyringFrame)
         renewSweep()
+    }
+
+    private mutating func keyringChanged(at now: Instant, into effects: inout [ReplicaEffect]) {
+        useKeyring()
         effects.append(.keyring(keyring))
         considersPromotion = true
         tell(.changed(.keyIDs(keyring.keyIDs)), at: now, into: &effects)

@@ -16,6 +16,8 @@ package struct ReplicaMachine<Sealing: PacketSealing>: Sendable {
     var wallAtZero: Int64
 
     package internal(set) var keyring: Keyring
+    /// The ring as streams carry it: nearly every one that is heard is this.
+    var keyringFrame: [UInt8] = []
     var promotion = KeyPromotion()
     /// When a retired key's day is over.
     var sweepsAt = Instant.never
@@ -44,8 +46,7 @@ package struct ReplicaMachine<Sealing: PacketSealing>: Sendable {
         shownOwn = own
         flock.setWall(milliseconds: wall(at: now), at: now)
         flock.memberChanged(Member(record: own, since: now), at: now)
-        sink.gate.use(keyring.trafficKeys)
-        renewSweep()
+        useKeyring()
     }
 
     package mutating func handle(
