@@ -26,6 +26,9 @@ package struct FlockView: Sendable {
     /// Keys of models for which the words of others count for nothing now. Sorted.
     package var panics: [UInt64] = []
     package var blocked = BlockedAddresses.none
+    /// Blocks and liftings, and orders, for people.
+    package var blocks: [AddressBlocks.Entry] = []
+    package var orders: [WorkerOrders.Entry] = []
     /// Sorted by worker, then observer: every word that is known, for people.
     package var words: [WorkerHealthNews] = []
     package var ring = ReplicaRing.empty
