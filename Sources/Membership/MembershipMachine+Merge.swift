@@ -206,8 +206,11 @@ extension MembershipMachine {
     }
 
     mutating func merge(_ news: LeaveNews, at now: Instant, into effects: inout [MembershipEffect]) {
-        guard news.subject != own.id.short, let place = table.place(of: news.subject),
-            table[place].member.record.session == news.session,
+        if news.subject == own.id.short {
+            guard news.session == own.session, news.incarnation >= own.incarnation else { return }
+            return refute(.left, told: news.incarnation, at: now, into: &effects)
+        }
+        guard let place = table.place(of: news.subject), table[place].member.record.session == news.session,
             news.incarnation >= table[place].member.record.incarnation
         else { return }
         if news.incarnation > table[place].member.record.incarnation {
