@@ -88,7 +88,7 @@ extension World {
             trace(place, "keys: \(keyring.entries.map { "\($0.id) \($0.state.word)" })")
             if isDone { processes[place].disk.write(keyring) }
         case .keyringRefused(_, let refusal): trace(place, "refuses the order: \(refusal)")
-        case .membership, .dropped, .probe: break
+        case .membership, .dropped, .probe, .observed: break
         }
     }
 

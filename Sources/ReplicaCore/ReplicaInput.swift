@@ -48,6 +48,8 @@ package enum ReplicaEffect: Sendable {
     /// All of them but `sendOtherRecords`, which has become frames.
     case membership(MembershipEffect)
     case dropped(DropReason, from: PeerAddress)
+    /// What happened among workers and rings, for logs and counters.
+    case observed(WorkerFlock.Fact)
     /// What the lane and people read has changed.
     case published(FlockView)
     /// Somebody else says that this worker is down: probe it at once.

@@ -52,6 +52,7 @@ extension ReplicaMachine {
                     message, key: Self.key(of: message), lane: WorkerFlock.lane(of: message), heardFrom: peer, at: now,
                     into: &asked)
             case .views(let views):
+                flock.merge(message, from: peer, session: packet.session, counter: packet.counter, at: now)
                 guard disagreement.heard(differs: flock.wantsSync(with: views), at: now) else { continue }
                 membership.syncForViews(with: peer, at: now, into: &asked)
             case .keyringNotice(let hash): heardKeyringHash(hash, from: peer, at: now)
@@ -74,9 +75,7 @@ extension ReplicaMachine {
                         message, from: ReplicaShortID(rawValue: 0), session: SessionID(rawValue: 0), counter: 0, at: now
                     )
                     // Its origin told everybody, but not those who were cut off with this replica.
-                    if isNews {
-                        spread(message, key: Self.key(of: message), lane: WorkerFlock.lane(of: message), at: now)
-                    }
+                    if isNews { spread(message, lane: WorkerFlock.lane(of: message), at: now) }
                 default: break
                 }
             }
@@ -93,30 +92,19 @@ extension ReplicaMachine {
     }
 
     mutating func concludeFlock(at now: Instant, into effects: inout [ReplicaEffect]) {
+        for fact in flock.takeFacts() { effects.append(.observed(fact)) }
         guard flockIsTold || now >= flock.nextDeadline else { return }
         flockIsTold = false
         flock.advance(at: now)
-        var loads: UInt64 = 0
-        for news in flock.takeOutgoing() {
-            // A newer report replaces the older one whole: what an older one says beside is old as well, and must not be
-            // told after the newer one.
-            if case .workerLoad = news.message {
-                spread(
-                    news.message, key: RumourKey(kind: news.message.kind.rawValue, subject: loads), lane: news.lane,
-                    at: now)
-                loads += 1
-            } else {
-                spread(news.message, key: Self.key(of: news.message), lane: news.lane, at: now)
-            }
-        }
+        for news in flock.takeOutgoing() { spread(news.message, lane: news.lane, at: now) }
         for worker in flock.takeProbes() { effects.append(.probe(worker)) }
         membership.views = flock.views
         passOnAsked(at: now, into: &effects)
         if let view = flock.takeView() { effects.append(.published(view)) }
     }
 
-    private mutating func spread(_ message: Message, key: RumourKey, lane: UInt8, at now: Instant) {
-        membership.tell(message, key: key, lane: lane, at: now, into: &asked)
+    private mutating func spread(_ message: Message, lane: UInt8, at now: Instant) {
+        membership.tell(message, key: Self.key(of: message), lane: lane, at: now, into: &asked)
     }
 
     /// A newer message takes the place of an older one with the same key.
@@ -125,6 +113,7 @@ extension ReplicaMachine {
             switch message {
             case .workerHealth(let news): UInt64(news.worker.rawValue) << 32 | UInt64(news.observer.rawValue)
             case .workerOrder(let news): UInt64(news.worker.rawValue)
+            case .workerLoad(let loads): loads.first.map { UInt64($0.worker.rawValue) } ?? 0
             case .addressBlock(let news): hash(of: news)
             default: 0
             }

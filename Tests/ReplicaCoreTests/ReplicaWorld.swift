@@ -30,6 +30,7 @@ struct ReplicaWorld {
         var ring: Keyring?
         var refusals: [Keyring.Refusal] = []
         var probes: [WorkerShortID] = []
+        var facts: [WorkerFlock.Fact] = []
         var hasLeft = false
     }
 
@@ -38,8 +39,10 @@ struct ReplicaWorld {
     var generator: SeededGenerator
     /// Everything that was ever sent.
     var tape: [(from: PeerAddress, bytes: [UInt8])] = []
-    var lossPerMille: UInt64 = 0
+    /// Pairs between which no datagram passes, one way.
+    var cut: Set<[Int]> = []
     private var agenda: [(at: Instant, order: Int, event: Event)] = []
+    var streamsOpened = 0
     private var order = 0
     private var streams: [Stream] = []
     private var accepted = StreamID.acceptedBit
@@ -133,7 +136,7 @@ struct ReplicaWorld {
             let bytes = outbox.withDatagram(entry) { Array($0) }
             tape.append((Self.address(index), bytes))
             guard let target = places.indices.first(where: { Self.address($0) == entry.to }),
-                generator.below(1_000) >= lossPerMille
+                !cut.contains([index, target])
             else { continue }
             add(.datagram(to: target, from: Self.address(index), bytes), after: .microseconds(300))
         }
@@ -142,6 +145,7 @@ struct ReplicaWorld {
             case .membership(let effect): obey(effect, of: index)
             case .dropped(let reason, _): places[index].dropped[reason, default: 0] += 1
             case .published(let view): places[index].view = view
+            case .observed(let fact): places[index].facts.append(fact)
             case .probe(let worker): places[index].probes.append(worker)
             case .keyring(let ring): places[index].ring = ring
             case .keyringRefused(_, let refusal): places[index].refusals.append(refusal)
@@ -172,6 +176,7 @@ struct ReplicaWorld {
                 return add(.input(to: index, .streamFailed(id, .handshake)), after: .milliseconds(1))
             }
             accepted += 1
+            streamsOpened += 1
             let other = StreamID(rawValue: accepted)
             streams.append(Stream(dialler: index, listener: listener, id: id, acceptedID: other))
             add(
