@@ -12,7 +12,7 @@ RELEASE_BINARY := .build-release/release/starling
 # macOS has the runtime in the system.
 RELEASE_FLAGS := $(if $(filter Linux,$(shell uname -s)),--static-swift-stdlib)
 
-.PHONY: help demo test core-test lint build release bench acceptance contract contract-all real-worker clean install ready system-packages
+.PHONY: help demo test core-test sim-test sim-nightly fuzz lint build release bench acceptance contract contract-all real-worker clean install ready system-packages
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,12 +20,24 @@ help:
 demo: build ## one replica, three pretended Macs, a key and a curl to paste; Ctrl-C ends it all
 	@"$$(cluster/python)" cluster/demo.py
 
-test: system-packages ## all tests of the Swift code (real processes are `make acceptance`)
+test: system-packages sim-test ## all tests of the Swift code (real processes are `make acceptance`)
 	swift build --build-tests
 	swift test --skip-build --parallel
 
-core-test: ## the pure rooms alone: seconds, no package but ours
+core-test: ## the pure rooms alone: a minute, no package but ours
 	CORE_ONLY=1 swift test --scratch-path .build-core -debug-info-format none
+
+# As shipped, but for the tests' view of what is internal.
+CORE_RELEASE := CORE_ONLY=1 swift test -c release --scratch-path .build-core-release -Xswiftc -enable-testing -debug-info-format none
+
+sim-test: ## the pure rooms optimised: thousands of simulated flocks, a million broken packets
+	SIM_SEEDS=$${SIM_SEEDS:-2000} FUZZ_INPUTS=$${FUZZ_INPUTS:-1000000} $(CORE_RELEASE)
+
+sim-nightly: ## a hundred thousand simulated flocks, fresh seeds (hours)
+	SIM_SEEDS=100000 SIM_BASE=$$(date +%s) $(CORE_RELEASE) --filter ClusterSimulatorTests
+
+fuzz: ## ten million broken packets, frames and files
+	FUZZ_INPUTS=10000000 $(CORE_RELEASE) --filter WireCodingTests
 
 lint: ## layout of the Swift code, syntax of scripts
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift
@@ -62,7 +74,7 @@ install: release ## the release binary and an example configuration into $(PREFI
 	install -m 644 config/gateway.yaml "$(DESTDIR)$(PREFIX)/share/starling/gateway.yaml"
 
 clean: ## everything that was built or fetched for tests; configuration and its data stay
-	rm -rf .build .build-core .build-release .build-benchmarks cluster/acceptance/.venv cluster/bench/.work cluster/.run
+	rm -rf .build .build-core .build-core-release .build-release .build-benchmarks cluster/acceptance/.venv cluster/bench/.work cluster/.run
 	rm -rf cluster/workers/venv* cluster/workers/models cluster/workers/state-* cluster/workers/.work
 
 ready: lint ## what the continuous integration runs, and the linter before it

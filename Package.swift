@@ -57,30 +57,37 @@ var targets: [Target] = [
         "ClusterSimulator",
         ["Determinism", "WireCoding", "Membership", "RateLimiting", "Placement", "Balancing", "ReplicaCore"]),
     room("SimulatedWorker", ["Determinism"]),
-    tests("DeterminismTests", ["Determinism"]),
-    tests("WireCodingTests", ["WireCoding", "Determinism"]),
-    tests("MembershipTests", ["Membership", "WireCoding", "Determinism"]),
-    tests("RateLimitingTests", ["RateLimiting", "WireCoding", "Determinism"]),
-    tests("PlacementTests", ["Placement", "WireCoding", "Determinism"]),
-    tests("KeyReplicationTests", ["KeyReplication", "Determinism"]),
-    tests("InferenceDialectTests", ["InferenceDialect", "Determinism"]),
-    tests("BalancingTests", ["Balancing", "Placement", "WireCoding", "Determinism"]),
-    tests("ExchangeFlowTests", ["ExchangeFlow", "Balancing", "InferenceDialect", "Determinism"]),
-    tests(
-        "ReplicaCoreTests",
-        [
-            "ReplicaCore", "WireCoding", "Membership", "RateLimiting", "Balancing", "Placement", "KeyReplication",
-            "Determinism",
-        ]),
-    tests(
-        "ClusterSimulatorTests",
-        [
-            "ClusterSimulator", "ReplicaCore", "WireCoding", "Membership", "RateLimiting", "Balancing", "Placement",
-            "Determinism",
-        ]),
-    tests("SimulatedWorkerTests", ["SimulatedWorker", "Determinism"]),
-    tests("TidyTests", []),
 ]
+
+// Their tests are built optimised and run by themselves: what a simulator or a fuzzer does in a minute would take twenty
+// otherwise, and beside them tests with clocks would starve.
+if coreOnly {
+    targets += [
+        tests("DeterminismTests", ["Determinism"]),
+        tests("WireCodingTests", ["WireCoding", "Determinism"]),
+        tests("MembershipTests", ["Membership", "WireCoding", "Determinism"]),
+        tests("RateLimitingTests", ["RateLimiting", "WireCoding", "Determinism"]),
+        tests("PlacementTests", ["Placement", "WireCoding", "Determinism"]),
+        tests("KeyReplicationTests", ["KeyReplication", "Determinism"]),
+        tests("InferenceDialectTests", ["InferenceDialect", "Determinism"]),
+        tests("BalancingTests", ["Balancing", "Placement", "WireCoding", "Determinism"]),
+        tests("ExchangeFlowTests", ["ExchangeFlow", "Balancing", "InferenceDialect", "Determinism"]),
+        tests(
+            "ReplicaCoreTests",
+            [
+                "ReplicaCore", "WireCoding", "Membership", "RateLimiting", "Balancing", "Placement", "KeyReplication",
+                "Determinism",
+            ]),
+        tests(
+            "ClusterSimulatorTests",
+            [
+                "ClusterSimulator", "ReplicaCore", "WireCoding", "Membership", "RateLimiting", "Balancing", "Placement",
+                "Determinism",
+            ]),
+        tests("SimulatedWorkerTests", ["SimulatedWorker", "Determinism"]),
+        tests("TidyTests", []),
+    ]
+}
 
 // Layers 3 to 6: one heavy package a room.
 if !coreOnly {

@@ -13,6 +13,8 @@ package final class WorkerBoard: Sendable {
 
     /// What workers do besides, for others.
     package let loads = LoadBoard()
+    /// What other replicas say of them.
+    package let flock = FlockBoard()
     private let cells: [WorkerCell]
     private let reservations = Atomic<Int>(0)
     private let claimed = Mutex<[WorkerID: WorkerIndex]>([:])
@@ -39,6 +41,12 @@ package final class WorkerBoard: Sendable {
 
     /// Slots taken by this replica now.
     package func running(_ worker: WorkerIndex) -> Int { self[worker].running.load(ordering: .relaxed) }
+
+    /// Exchanges there that are not this replica's: as the worker tells, or as other replicas do; whatever is more, since
+    /// the worker's count has theirs in it.
+    package func foreign(_ worker: WorkerIndex, at now: Instant) -> Int {
+        max(loads.foreign(worker, at: now) ?? 0, flock.others(worker).running)
+    }
 
     // MARK: Orphans
 

@@ -88,7 +88,7 @@ extension ExchangeDriver {
     ) -> Search {
         let model = view.models[modelPosition]
         let board = loop.shared.board
-        let (panics, someoneObeys) = survey(scanned, at: now)
+        let (panics, ignoresOthers, someoneObeys) = survey(scanned, at: now)
         loop.reasons.removeAll(keepingCapacity: true)
         loop.candidates.removeAll(keepingCapacity: true)
         loop.candidatePositions.removeAll(keepingCapacity: true)
@@ -125,9 +125,12 @@ extension ExchangeDriver {
                 loop.reasons.append(.tried)
                 continue
             }
+            let verdict = board.flock.verdict(worker.index)
+            // Two others saw it down; this replica will see for itself in a moment.
+            let isOutvoted = verdict == .outvoted && !ignoresOthers
             switch board.condition(worker.index) {
-            case .healthy: break
-            case .degraded: rank += 1
+            case .healthy where !isOutvoted: break
+            case .degraded where !isOutvoted: rank += 1
             case .loading:
                 isLoading = true
                 loop.reasons.append(.loading)
@@ -135,7 +138,10 @@ extension ExchangeDriver {
             case .draining, .down(.drained):
                 loop.reasons.append(.draining)
                 continue
-            case .down:
+            case .down where verdict == .vouched:
+                // It was down when this replica looked; enough others have seen it well since.
+                rank += 1
+            case .down, .healthy, .degraded:
                 guard panics else {
                     loop.reasons.append(.down)
                     continue
@@ -166,9 +172,9 @@ extension ExchangeDriver {
             }
             let running = board.running(worker.index)
             // Whoever else uses it weighs, and where a slot too many is dangerous takes one of ours.
-            let foreign = board.loads.foreign(worker.index, at: now) ?? 0
+            let foreign = board.foreign(worker.index, at: now)
             let hasRoom =
-                running < worker.slots - (dialect.traits.strictSlots ? foreign : 0)
+                running < cap(of: worker, at: now)
                 && (board.hasOrphanPlace(worker.index) || plainAnswerForm(of: worker, scanned) != .orphaned)
             let isKept = board.isReserved(worker.index)
             if isKept || (!hasRoom && !alone) || taken.contains(position) {
@@ -188,6 +194,10 @@ extension ExchangeDriver {
             }
             loop.candidatePositions.append(position)
             loop.candidates.append(candidate(worker, placement, scanned, running: running, foreign: foreign, at: now))
+            let quarters = verdict.quarters(isPanic: ignoresOthers)
+            if quarters < 4 {
+                loop.candidates[loop.candidates.count - 1].weight *= Double(max(1, quarters)) / 4
+            }
         }
         loop.cold.isLoading = isLoading
         if loop.candidates.isEmpty {
@@ -211,12 +221,15 @@ extension ExchangeDriver {
         return .found(loop.candidatePositions[chosen], ignored: bestIgnored)
     }
 
-    /// Before anybody is looked at: whether most of the model's workers look down, and whether a usable one obeys all
-    /// parameters.
-    private func survey(_ scanned: ScannedRequest, at now: Instant) -> (panics: Bool, someoneObeys: Bool) {
+    /// Before anybody is looked at: whether most of the model's workers look down, whether the words of other replicas alone
+    /// would take most of them away, and whether a usable one obeys all parameters.
+    private func survey(
+        _ scanned: ScannedRequest, at now: Instant
+    ) -> (panics: Bool, ignoresOthers: Bool, someoneObeys: Bool) {
         let model = view.models[modelPosition]
         let board = loop.shared.board
         var down = 0
+        var outvoted = 0
         var someoneObeys = false
         for (position, placement) in model.placements.enumerated() {
             let worker = view.workers[placement.position]
@@ -225,6 +238,7 @@ extension ExchangeDriver {
             case .draining, .down(.drained): break
             case .down: down += 1
             default:
+                if board.flock.verdict(worker.index) == .outvoted { outvoted += 1 }
                 if !triedPositions.contains(position),
                     ![.failed, .absent].contains(board.modelState(worker.index, model.index, at: now)),
                     case .yes = loop.dialect(of: worker.kind).fit(scanned, route, vocabulary: placement.vocabulary)
@@ -233,7 +247,7 @@ extension ExchangeDriver {
                 }
             }
         }
-        return (down * 2 > model.placements.count, someoneObeys)
+        return (down * 2 > model.placements.count, outvoted * 2 > model.placements.count, someoneObeys)
     }
 
     /// What a strategy weighs of a worker. Exchanges of others weigh like ours.
@@ -251,16 +265,23 @@ extension ExchangeDriver {
             outputTokensAhead: board.outputTokens(worker.index), prefillRate: speeds.prefill,
             decodeRate: speeds.decode, stepSlope: placement.stepSlope, loadSeconds: 0, pressure: vitals?.memory ?? 0)
         candidate.foreign = foreign
-        // Like ours, which are counted whole until they end.
-        if foreign > 0 { candidate.outputTokensAhead += foreign * loop.expectedAnswer(of: model) }
+        let others = board.flock.others(worker.index)
+        candidate.promptTokensAhead += others.promptTokens
+        candidate.outputTokensAhead += others.outputTokens
+        // Of whom nobody tells: like ours, which are counted whole until they end.
+        let unknown = foreign - others.running
+        if unknown > 0 { candidate.outputTokensAhead += unknown * loop.expectedAnswer(of: model) }
         candidate.joinsBatch = scanned.needs.isDisjoint(with: loop.dialect(of: worker.kind).traits.drainsBatch)
         return candidate
     }
 
     /// Slots of it that may be ours.
     func cap(of worker: Worker, at now: Instant) -> Int {
-        guard loop.dialect(of: worker.kind).traits.strictSlots else { return worker.slots }
-        return worker.slots - (loop.shared.board.loads.foreign(worker.index, at: now) ?? 0)
+        let board = loop.shared.board
+        guard loop.dialect(of: worker.kind).traits.strictSlots else {
+            return board.flock.share(of: worker.slots, worker.index)
+        }
+        return worker.slots - board.foreign(worker.index, at: now)
     }
 
     private func query(_ scanned: ScannedRequest) -> PlacementQuery {
@@ -309,7 +330,7 @@ extension ExchangeDriver {
         let ahead = loop.shared.board.promptTokens(worker.index)
         loop.shared.board.addTokens(worker.index, prompt: prompt, output: output)
         let entry = view.models[modelPosition]
-        let foreign = loop.shared.board.loads.foreign(worker.index, at: now) ?? 0
+        let foreign = loop.shared.board.foreign(worker.index, at: now)
         let sequences = sequences(of: scanned, on: worker)
         loop.shared.board.loads.begin(worker.index, sequences: sequences, tokens: prompt + output)
         placement = PlacedWorker(

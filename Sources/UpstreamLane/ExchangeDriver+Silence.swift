@@ -116,7 +116,7 @@ extension ExchangeDriver {
         let entry = view.models[modelPosition]
         let slope = entry.placements[placed.position].stepSlope
         // Itself is still counted among those that run.
-        let foreign = board.loads.foreign(placed.worker.index, at: now) ?? 0
+        let foreign = board.foreign(placed.worker.index, at: now)
         let batch = Double(placed.batch + board.running(placed.worker.index) + foreign) / 2
         let uncached = usage.prompt - usage.cached
         let prefillSeconds = firstEventAt.seconds(since: attemptSentAt)

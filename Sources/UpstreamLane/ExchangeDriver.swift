@@ -98,6 +98,14 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
             trusted: configuration.trustedProxies)
     }
 
+    /// By an operator, on whatever replica.
+    private var isBlocked: Bool {
+        let flock = loop.shared.board.flock
+        guard flock.hasAnyBlocked else { return false }
+        let client = clientAddress.client
+        return flock.isBlocked(high: client.high, low: client.low, at: startedAt)
+    }
+
     var clientText: String { clientAddress.client.description }
 
     /// `assembled`: a stream of which a plain answer is made.
@@ -175,6 +183,13 @@ package final class ExchangeDriver: LaneExchange, DeadlineTarget {
     /// Looks at the head. May answer, and end, at once.
     package func begin() {
         loop.exchangeOpened()
+        if isBlocked {
+            return refuse(
+                ClientError(
+                    status: 403, outcome: .forbidden,
+                    message: "This address is blocked for a while. Ask whoever runs this gateway.",
+                    type: "invalid_request_error", code: "address_blocked", shouldRetry: false))
+        }
         let authentication = loop.authenticate(fields.authorization)
         switch authentication {
         case .success(let found): tenant = found

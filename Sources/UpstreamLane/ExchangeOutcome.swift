@@ -6,6 +6,8 @@ enum ExchangeOutcome: Int, CaseIterable {
     /// 400, 413, 415: the request is at fault.
     case invalid
     case unauthorized
+    /// 403: its address is blocked for a while.
+    case forbidden
     case modelNotFound
     /// 503: no slot within the queue's clock, or no place in the queue.
     case saturated
@@ -24,6 +26,7 @@ enum ExchangeOutcome: Int, CaseIterable {
         case .rejected: "rejected"
         case .invalid: "invalid"
         case .unauthorized: "unauthorized"
+        case .forbidden: "forbidden"
         case .modelNotFound: "model_not_found"
         case .saturated: "saturated"
         case .unavailable: "unavailable"

@@ -28,12 +28,19 @@ package final class ProbeService: Service {
     static let loadsKept = 8
     /// Names that a line of the log has at the most.
     static let namesToldMax = 32
+    /// What failed once is asked again so soon, since the next answer decides more than a moment.
+    static let again = Duration.milliseconds(250)
+    /// Workers that other replicas watch are asked seldom: what they have in memory is told to nobody else. All who do
+    /// this together ask a worker twice in this time at the most.
+    static let unwatchedSeconds = 10.0
+    static let unwatchedSecondsPerReplica = 2.0
     static let canaryPath = "/v1/chat/completions"
     static let tick = Duration.milliseconds(50)
 
     package typealias Told =
         @Sendable (_ models: [String], _ limits: [String: ModelLimits], _ worker: WorkerID) -> Void
     package typealias Ready = @Sendable (_ worker: Worker) -> Void
+    package typealias Changed = @Sendable (_ worker: Worker, _ condition: WorkerCondition) -> Void
 
     private struct Schedule: Sendable {
         var due: [WorkerID: Instant] = [:]
@@ -45,6 +52,7 @@ package final class ProbeService: Service {
         /// What the log has told already: the slots a worker says to have, why its last probe failed.
         var toldSlots: [WorkerID: Int] = [:]
         var toldFailures: [WorkerID: String] = [:]
+        var failedOnce: Set<WorkerID> = []
         /// Seconds that its last loads took, as its first tokens showed.
         var loads: [WorkerID: [Double]] = [:]
         var random: SeededGenerator
@@ -58,6 +66,7 @@ package final class ProbeService: Service {
     let now: @Sendable () -> Instant
     private let onModels: Told
     let onReady: Ready
+    let onChange: Changed
     let logger: Logger
     let loads: LoadDesk
     private let schedule: Mutex<Schedule>
@@ -69,7 +78,7 @@ package final class ProbeService: Service {
         loadPolicy: Published<LoadPlanner.Policy>,
         tls: Published<[String: TLSConfiguration]>, seed: UInt64, now: @escaping @Sendable () -> Instant,
         cachedTokens: @escaping @Sendable (WorkerIndex) -> Int = { _ in 0 }, onModels: @escaping Told,
-        onReady: @escaping Ready, logger: Logger
+        onReady: @escaping Ready, onChange: @escaping Changed = { _, _ in }, logger: Logger
     ) {
         self.routing = routing
         self.board = board
@@ -80,6 +89,7 @@ package final class ProbeService: Service {
         self.now = now
         self.onModels = onModels
         self.onReady = onReady
+        self.onChange = onChange
         self.logger = logger
         loadReader = LoadReader(board: board, interval: interval, now: now, cachedTokens: cachedTokens)
         schedule = Mutex(Schedule(random: SeededGenerator(seed: seed)))
@@ -134,9 +144,12 @@ package final class ProbeService: Service {
             schedule.toldSlots = schedule.toldSlots.filter { ids.contains($0.key) }
             schedule.toldFailures = schedule.toldFailures.filter { ids.contains($0.key) }
             schedule.loads = schedule.loads.filter { ids.contains($0.key) }
+            schedule.failedOnce.formIntersection(ids)
             return workers.filter { worker in
-                guard !schedule.busy.contains(worker.id), schedule.due[worker.id].map({ $0 <= now }) ?? true else {
-                    return false
+                guard !schedule.busy.contains(worker.id) else { return false }
+                if let due = schedule.due[worker.id], due > now {
+                    // Whoever becomes its monitor does not wait for the turn that it had as none.
+                    guard due > now + interval * 1.2, isWatched(worker) else { return false }
                 }
                 schedule.busy.insert(worker.id)
                 return true
@@ -191,11 +204,37 @@ package final class ProbeService: Service {
         WorkerDialect.named(worker.kind.rawValue) ?? .openAI
     }
 
-    private func asked(_ worker: WorkerID) {
+    private func asked(_ worker: Worker, _ result: ProbeCounts.Result) {
         let now = now()
+        let isWatched = isWatched(worker)
+        let isWell = board.condition(worker.index) == .healthy
         schedule.withLock { schedule in
-            schedule.busy.remove(worker)
-            schedule.due[worker] = now + interval * (0.8 + 0.4 * schedule.random.fraction())
+            schedule.busy.remove(worker.id)
+            let jitter = 0.8 + 0.4 * schedule.random.fraction()
+            if result == .failed, isWell, schedule.failedOnce.insert(worker.id).inserted {
+                schedule.due[worker.id] = now + Self.again
+                return
+            }
+            if result != .failed { schedule.failedOnce.remove(worker.id) }
+            schedule.due[worker.id] = now + (isWatched ? interval : unwatchedInterval) * jitter
+        }
+    }
+
+    /// Whether this replica is to know at once how the worker is: it is one of its monitors, or has its own doubts.
+    private func isWatched(_ worker: Worker) -> Bool {
+        board.flock.isMonitored(worker.index) || board.condition(worker.index) != .healthy
+    }
+
+    private var unwatchedInterval: Duration {
+        let seconds = max(Self.unwatchedSeconds, Self.unwatchedSecondsPerReplica * Double(board.flock.replicas))
+        return max(interval, .seconds(seconds))
+    }
+
+    /// Asks these workers now: somebody else says that they are down.
+    package func look(at workers: [WorkerIndex]) {
+        let ids = routing.value.workers.filter { workers.contains($0.index) }.map(\.id)
+        schedule.withLock { schedule in
+            for id in ids { schedule.due[id] = .zero }
         }
     }
 
@@ -204,7 +243,7 @@ package final class ProbeService: Service {
     /// A round is counted when it is over: whoever sees it counted may rely on what it told, and on the next being due.
     private func probe(_ worker: Worker, _ client: ProbeClient) async {
         let result = await round(of: worker, client)
-        asked(worker.id)
+        asked(worker, result)
         counts.note(worker.index, result)
     }
 
@@ -479,6 +518,7 @@ package final class ProbeService: Service {
             let condition = board.condition(worker.index)
             let before = schedule.withLock { $0.known.updateValue(condition, forKey: worker.id) }
             guard before != condition else { continue }
+            onChange(worker, condition)
             // Whoever waits for it need not wait until it looks again.
             if condition == .healthy { onReady(worker) }
             var metadata: Logger.Metadata = ["worker": "\(worker.id.rawValue)", "state": "\(condition.word)"]
