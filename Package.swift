@@ -141,6 +141,7 @@ if !coreOnly {
                 from("hummingbird", "Hummingbird"), from("hummingbird", "HummingbirdCore"),
                 from("hummingbird", "HummingbirdTLS"), from("hummingbird", "HummingbirdHTTP2"),
             ]),
+        room("ChaosRig", ["Determinism", from("swift-nio", "NIOCore"), from("swift-nio", "NIOPosix")]),
         room(
             "WorkerSimulator",
             ["Determinism", "SimulatedWorker", from("swift-log", "Logging")] + nio),
@@ -166,6 +167,7 @@ if !coreOnly {
         tests(
             "TelemetryTests",
             ["Telemetry", "Determinism", from("swift-metrics", "CoreMetrics"), from("swift-log", "Logging")]),
+        tests("ChaosRigTests", ["ChaosRig", from("swift-nio", "NIOCore"), from("swift-nio", "NIOPosix")]),
         tests(
             "WorkerSimulatorTests", ["WorkerSimulator", "SimulatedWorker", "InferenceDialect", "Determinism"] + nio),
         tests(

@@ -47,6 +47,7 @@ struct Arrows: Sendable {
                 "HTTPTypes", "Crypto", "Logging", "Hummingbird", "HummingbirdCore", "HummingbirdTLS",
                 "HummingbirdHTTP2",
             ]),
+            "ChaosRig": nio.union(["Determinism"]),
             "WorkerSimulator": nio.union(["Determinism", "SimulatedWorker", "Logging"]),
             "GatewayAssembly": nio.union([
                 "Determinism", "ReplicaCore", "ExchangeFlow", "Balancing", "InferenceDialect", "KeyReplication",
