@@ -167,7 +167,8 @@ package struct MembershipMachine: Sendable {
 
     var deadline: Instant {
         guard mayspeak else { return .never }
-        var deadline = min(probesAt, reachesOutAt, gossipsAt, syncsAt, purgesAt)
+        // More than three at once come in an array, which is allocated.
+        var deadline = min(min(probesAt, reachesOutAt, gossipsAt), syncsAt, purgesAt)
         if let probe { deadline = min(deadline, probe.deadline) }
         deadline = min(deadline, knocking.deadline, settlesAt)
         if owesRaise { deadline = min(deadline, raisesAgain) }
