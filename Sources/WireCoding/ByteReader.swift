@@ -14,9 +14,13 @@ package struct ByteReader {
     /// Every byte was read, and none too many.
     package var isComplete: Bool { !isBroken && offset == bytes.count }
 
+    @inline(__always)
     package mutating func u8() -> UInt8 { integer() }
+    @inline(__always)
     package mutating func u16() -> UInt16 { integer() }
+    @inline(__always)
     package mutating func u32() -> UInt32 { integer() }
+    @inline(__always)
     package mutating func u64() -> UInt64 { integer() }
 
     /// The next `count` bytes; none of them when they are not all there.

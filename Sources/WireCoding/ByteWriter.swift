@@ -6,9 +6,13 @@ package struct ByteWriter {
 
     package init(_ room: UnsafeMutableRawBufferPointer) { self.room = room }
 
+    @inline(__always)
     package mutating func u8(_ value: UInt8) { integer(value) }
+    @inline(__always)
     package mutating func u16(_ value: UInt16) { integer(value) }
+    @inline(__always)
     package mutating func u32(_ value: UInt32) { integer(value) }
+    @inline(__always)
     package mutating func u64(_ value: UInt64) { integer(value) }
 
     package mutating func append(_ bytes: UnsafeRawBufferPointer) {

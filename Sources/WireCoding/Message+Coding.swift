@@ -71,13 +71,32 @@ extension Message {
         return nil
     }
 
+    /// A value that is unknown appends nothing; what is missing or cannot be breaks `body`, and the packet with it.
     private static func decode(
         _ kind: MessageKind, _ body: inout ByteReader, into messages: inout [Message]
     ) -> DropReason? {
-        let message = Message(kind, &body)
-        guard body.isComplete || (kind.mayGrow && !body.isBroken) else { return .decode }
-        if let message { messages.append(message) }
-        return nil
+        switch kind {
+        case .ping: if let ping = Ping(&body) { messages.append(.ping(ping)) }
+        case .ack: if let ack = Ack(&body) { messages.append(.ack(ack)) }
+        case .indirectPing: messages.append(.indirectPing(IndirectPing(&body)))
+        case .nack: if let nack = Nack(&body) { messages.append(.nack(nack)) }
+        case .member: if let record = MemberRecord(&body) { messages.append(.member(record)) }
+        case .state: if let news = StateNews(&body) { messages.append(.state(news)) }
+        case .leave: messages.append(.leave(LeaveNews(&body)))
+        case .workerHealth: if let news = WorkerHealthNews(&body) { messages.append(.workerHealth(news)) }
+        case .views: messages.append(.views(Views(&body)))
+        case .workerLoad: messages.append(.workerLoad(WorkerLoadNews.list(&body)))
+        case .addressBlock: if let news = AddressBlockNews(&body) { messages.append(.addressBlock(news)) }
+        case .receipt: messages.append(.receipt(receipts(&body)))
+        case .removed: if let news = RemovedNews(&body) { messages.append(.removed(news)) }
+        case .misdelivered: messages.append(.misdelivered(Misdelivered(&body)))
+        case .keyringNotice: messages.append(.keyringNotice(body.u64()))
+        case .agedMember:
+            let age = body.u32()
+            if let record = MemberRecord(&body) { messages.append(.agedMember(age: age, record)) }
+        case .workerOrder: if let news = WorkerOrderNews(&body) { messages.append(.workerOrder(news)) }
+        }
+        return body.isComplete || (kind.mayGrow && !body.isBroken) ? nil : .decode
     }
 
     package var kind: MessageKind {
@@ -152,37 +171,6 @@ extension Message {
             record.write(to: &writer)
         case .workerOrder(let news): news.write(to: &writer)
         }
-    }
-
-    /// Nil when a value is unknown; what is missing or cannot be breaks `body`.
-    private init?(_ kind: MessageKind, _ body: inout ByteReader) {
-        let message: Message? =
-            switch kind {
-            case .ping: Ping(&body).map { .ping($0) }
-            case .ack: Ack(&body).map { .ack($0) }
-            case .indirectPing: .indirectPing(IndirectPing(&body))
-            case .nack: Nack(&body).map { .nack($0) }
-            case .member: MemberRecord(&body).map { .member($0) }
-            case .state: StateNews(&body).map { .state($0) }
-            case .leave: .leave(LeaveNews(&body))
-            case .workerHealth: WorkerHealthNews(&body).map { .workerHealth($0) }
-            case .views: .views(Views(&body))
-            case .workerLoad: .workerLoad(WorkerLoadNews.list(&body))
-            case .addressBlock: AddressBlockNews(&body).map { .addressBlock($0) }
-            case .receipt: .receipt(Self.receipts(&body))
-            case .removed: RemovedNews(&body).map { .removed($0) }
-            case .misdelivered: .misdelivered(Misdelivered(&body))
-            case .keyringNotice: .keyringNotice(body.u64())
-            case .agedMember: Self.agedMember(&body)
-            case .workerOrder: WorkerOrderNews(&body).map { .workerOrder($0) }
-            }
-        guard let message else { return nil }
-        self = message
-    }
-
-    private static func agedMember(_ body: inout ByteReader) -> Message? {
-        let age = body.u32()
-        return MemberRecord(&body).map { .agedMember(age: age, $0) }
     }
 
     private static func receipts(_ body: inout ByteReader) -> [UInt64] {
