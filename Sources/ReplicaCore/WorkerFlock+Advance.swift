@@ -57,7 +57,6 @@ extension WorkerFlock {
         verdictsUntil = .never
         let members = members
         let me = me
-        let present = ring.participants.count { members.isPresent($0.id) }
         for position in workers.indices {
             let row = observations.rows[position]
             monitors.look(
@@ -65,10 +64,13 @@ extension WorkerFlock {
                 saysDown: { id in
                     (id == me ? row.own?.news.state : row.word(of: id)?.news.state).map { $0 == .down }
                 }, now: now)
-            let monitors = monitors
+        }
+        let seats = monitors
+        let ready = workers.isEmpty ? 0 : ring.participants.count { members.isPresent($0.id) }
+        for position in workers.indices {
             let (verdict, until) = WorkerVerdict.weigh(
-                row, me: me, isMonitor: { monitors.isMonitor($0, at: position) },
-                vouchersWanted: present <= 1 ? 1 : 2, at: now)
+                observations.rows[position], me: me, isMonitor: { seats.isMonitor($0, at: position) },
+                vouchersWanted: ready <= 1 ? 1 : 2, at: now)
             verdictsUntil = min(verdictsUntil, until, monitors.deadline(at: position))
             let isMine = monitors.isMonitor(me, at: position)
             let before = view.workers[position]

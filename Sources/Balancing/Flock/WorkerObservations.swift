@@ -173,14 +173,14 @@ package struct WorkerObservations: Sendable {
     private mutating func insert(_ news: WorkerHealthNews, at position: Int, _ now: Instant) -> Bool {
         let draw = ReplicaRing.draw(of: news.observer, key: rows[position].ringKey)
         let word = Word(news: news, heardAt: now, draw: draw)
-        let words = rows[position].words
-        if let held = words.firstIndex(where: { $0.news.observer == news.observer }) {
-            guard words[held].rank < word.rank else { return false }
-            hash = hash &- words[held].hash &+ word.hash
+        if let held = rows[position].words.firstIndex(where: { $0.news.observer == news.observer }) {
+            let before = rows[position].words[held]
+            guard before.rank < word.rank else { return false }
+            hash = hash &- before.hash &+ word.hash
             rows[position].words[held] = word
             return true
         }
-        let place = words.firstIndex { word.place < $0.place } ?? words.count
+        let place = rows[position].words.firstIndex { word.place < $0.place } ?? rows[position].words.count
         guard place < Self.observersMax else { return false }
         rows[position].words.insert(word, at: place)
         hash &+= word.hash
