@@ -160,7 +160,7 @@ if !coreOnly {
         .executableTarget(
             name: "starling",
             dependencies: [
-                "GatewayAssembly", "WorkerSimulator", "SimulatedWorker", "Settings", "Determinism",
+                "GatewayAssembly", "WorkerSimulator", "SimulatedWorker", "ChaosRig", "Settings", "Determinism",
                 from("swift-argument-parser", "ArgumentParser"), from("swift-log", "Logging"),
             ], swiftSettings: settings),
         tests("SettingsTests", ["Settings", "Balancing", "WireCoding"]),

@@ -1,10 +1,11 @@
-/// Asks a replica's admin routes, for the command line: one question, one answer, no state.
+/// Asks a replica's admin routes, for the command line: one question, one answer or a stream of events, no state.
 import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 
 package struct AdminClient: Sendable {
     static let answerBytesMax = 16 << 20
+    static let refusalBytesMax = 2_048
     static let seconds: Int64 = 10
 
     package struct Failure: Error, CustomStringConvertible {
@@ -23,25 +24,60 @@ package struct AdminClient: Sendable {
     }
 
     /// The body of a 2xx answer. Throws what the replica said otherwise, or why it could not be asked.
-    package func ask(_ method: Method, _ path: String) async throws(Failure) -> [UInt8] {
+    package func ask(_ method: Method, _ path: String, json: [UInt8]? = nil) async throws(Failure) -> [UInt8] {
         let status: Int
         let body: [UInt8]
         do {
-            var request = HTTPClientRequest(url: base + path)
-            request.method = .RAW(value: method.rawValue)
-            request.headers.add(name: "authorization", value: "Bearer \(key)")
+            var request = request(method, path)
+            if let json {
+                request.headers.add(name: "content-type", value: "application/json")
+                request.body = .bytes(ByteBuffer(bytes: json))
+            }
             let response = try await HTTPClient.shared.execute(request, timeout: .seconds(Self.seconds))
             status = Int(response.status.code)
             body = Array(try await response.body.collect(upTo: Self.answerBytesMax).readableBytesView)
         } catch {
-            throw Failure(description: "\(base) cannot be asked: \(error); is a replica running there? (--url)")
+            throw unreachable(error)
         }
-        guard (200..<300).contains(status) else {
-            throw Failure(
-                description: "\(base)\(path) answered \(status): \(String(decoding: body.prefix(2_048), as: UTF8.self))"
-            )
-        }
+        guard (200..<300).contains(status) else { throw refused(path, status, body) }
         return body
+    }
+
+    /// Hands on the data of each server-sent event, until the replica ends the stream.
+    package func watch(_ path: String, _ each: ([UInt8]) -> Void) async throws(Failure) {
+        let status: Int
+        var body: [UInt8] = []
+        do {
+            let response = try await HTTPClient.shared.execute(request(.get, path), deadline: .distantFuture)
+            status = Int(response.status.code)
+            var lines = EventLines()
+            for try await buffer in response.body {
+                if status == 200 {
+                    lines.read(buffer.readableBytesView, each)
+                } else if body.count < Self.refusalBytesMax {
+                    body += buffer.readableBytesView.prefix(Self.refusalBytesMax)
+                }
+            }
+        } catch {
+            throw unreachable(error)
+        }
+        guard status == 200 else { throw refused(path, status, body) }
+    }
+
+    private func request(_ method: Method, _ path: String) -> HTTPClientRequest {
+        var request = HTTPClientRequest(url: base + path)
+        request.method = .RAW(value: method.rawValue)
+        request.headers.add(name: "authorization", value: "Bearer \(key)")
+        return request
+    }
+
+    private func unreachable(_ error: any Error) -> Failure {
+        Failure(description: "\(base) cannot be asked: \(error); is a replica running there? (--url)")
+    }
+
+    private func refused(_ path: String, _ status: Int, _ body: [UInt8]) -> Failure {
+        let words = String(decoding: body.prefix(Self.refusalBytesMax), as: UTF8.self)
+        return Failure(description: "\(base)\(path) answered \(status): \(words)")
     }
 
     /// One part of a path, with every byte that has a meaning in one written as its number.
@@ -57,5 +93,27 @@ package struct AdminClient: Sendable {
             }
         }
         return text
+    }
+}
+
+/// The `data:` lines of a stream of events that are a line each, whatever pieces they come in.
+struct EventLines {
+    static let lineBytesMax = 65_536
+    private var line: [UInt8] = []
+    private var isTooLong = false
+
+    mutating func read(_ bytes: some Sequence<UInt8>, _ each: ([UInt8]) -> Void) {
+        for byte in bytes {
+            guard byte == UInt8(ascii: "\n") else {
+                if line.count < Self.lineBytesMax { line.append(byte) } else { isTooLong = true }
+                continue
+            }
+            if line.last == UInt8(ascii: "\r") { line.removeLast() }
+            if !isTooLong, line.starts(with: "data:".utf8) {
+                each(Array(line.dropFirst(5).drop { $0 == UInt8(ascii: " ") }))
+            }
+            line.removeAll(keepingCapacity: true)
+            isTooLong = false
+        }
     }
 }

@@ -64,8 +64,9 @@ final class ReplicaState: GatewayFacts {
 
     func reload() async -> ReloadOutcome { await reloader.reload() }
 
-    /// `{"object","cluster","replica","version","state","strategy","in_flight","workers":[…],"models":[…]}`
-    func clusterStatus() -> [UInt8] {
+    /// `{"object","cluster","replica","version","state","strategy","in_flight","workers":[…],"models":[…],"members":[…],"rings":{…},
+    /// "gossip":{…}}`; without gossip the last says so and the two before it are not there.
+    func clusterStatus(_ flock: FlockStatus?) -> [UInt8] {
         let view = routing.view.value
         var json = JSONText(capacity: 4_096)
         json.openObject()
@@ -98,6 +99,7 @@ final class ReplicaState: GatewayFacts {
         json.openArray()
         for name in routing.unserved { json.string(name) }
         json.closeArray()
+        if let flock { flock.write(to: &json) } else { FlockStatus.writeOff(to: &json) }
         json.closeObject()
         return json.bytes
     }

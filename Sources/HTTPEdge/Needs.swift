@@ -17,8 +17,8 @@ package protocol GatewayFacts: Sendable {
     /// The models that clients may ask for, aliases included, in the order to list them.
     var models: [ServedModel] { get }
 
-    /// The page of `/v1/cluster/status`, one JSON object.
-    func clusterStatus() -> [UInt8]
+    /// The page of `/v1/cluster/status`, one JSON object. `flock` is nil where replicas do not gossip.
+    func clusterStatus(_ flock: FlockStatus?) -> [UInt8]
 
     /// The page of `/admin/workers`, one JSON object.
     func workers() -> [UInt8]

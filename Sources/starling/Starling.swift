@@ -7,7 +7,10 @@ struct Starling: AsyncParsableCommand {
         commandName: "starling",
         abstract: "A gateway for language models on Apple Silicon workers, with OpenAI's API.",
         version: StarlingVersion.text,
-        subcommands: [Serve.self, Config.self, Keys.self, Workers.self, WorkerSim.self])
+        subcommands: [
+            Serve.self, Config.self, Keys.self, Workers.self, Members.self, Status.self, Monitor.self, Join.self,
+            Leave.self, ForceLeave.self, Keyring.self, WorkerSim.self, RelayCommand.self,
+        ])
 }
 
 enum StarlingVersion {

@@ -178,11 +178,6 @@ enum WorkerTable {
                     "\(worker.running)/\(worker.slots)", worker.models.joined(separator: " "),
                 ]
             }
-        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        return rows.map { row in
-            let line = row.enumerated().map { $1.padding(toLength: widths[$0] + 2, withPad: " ", startingAt: 0) }
-                .joined()
-            return line.trimmingCharacters(in: .whitespaces) + "\n"
-        }.joined()
+        return TextTable.text(rows)
     }
 }

@@ -8,9 +8,6 @@ import Telemetry
 struct AdminRoutes: Sendable {
     let facts: any GatewayFacts
 
-    /// `GET /v1/cluster/status`
-    func status() -> Response { EdgeAnswer.json(.ok, facts.clusterStatus()) }
-
     static let workersPrefix = "/admin/workers/"
 
     /// `GET /admin/workers`

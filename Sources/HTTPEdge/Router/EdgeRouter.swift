@@ -11,7 +11,8 @@ package import Telemetry
 
 package enum EdgeRouter {
     package static func make(
-        settings: ServerSettings, facts: any GatewayFacts, authenticator: any Authenticating, metrics: MetricRegistry
+        settings: ServerSettings, facts: any GatewayFacts, authenticator: any Authenticating, metrics: MetricRegistry,
+        flock: (any FlockDesk)? = nil
     ) -> Router<EdgeContext> {
         let routes = RouteTable.standard
         let cors = CORSPolicy(settings.cors.allowedOrigins)
@@ -38,7 +39,18 @@ package enum EdgeRouter {
         let admin = router.group().add(middleware: KeyCheck(authenticator: authenticator)).group(
             context: AdminContext.self)
         let adminRoutes = AdminRoutes(facts: facts)
-        admin.get("/v1/cluster/status") { _, _ in adminRoutes.status() }
+        let flockRoutes = FlockRoutes(desk: flock, facts: facts, events: FlockEventStreams())
+        admin.get("/v1/cluster/status") { _, _ in await flockRoutes.status() }
+        admin.get("/v1/cluster/members") { request, _ in try await flockRoutes.members(request.uri.queryParameters) }
+        admin.get("/v1/cluster/reachability") { _, _ in try await flockRoutes.reachability() }
+        admin.get("/v1/cluster/events") { _, _ in try await flockRoutes.eventStream() }
+        admin.post("/v1/cluster/join") { request, context in try await flockRoutes.join(request, context) }
+        admin.post("/v1/cluster/leave") { _, _ in try await flockRoutes.leave() }
+        admin.post("/v1/cluster/force-leave") { request, context in try await flockRoutes.forceLeave(request, context) }
+        admin.get("/v1/cluster/keyring") { _, _ in try await flockRoutes.keyring() }
+        admin.post("/v1/cluster/keyring/**") { request, context in
+            try await flockRoutes.keyring(path: request.uri.path, request, context)
+        }
         admin.post("/admin/config/reload") { _, _ in await adminRoutes.reload() }
         admin.get("/admin/workers") { _, _ in adminRoutes.workers() }
         admin.get("/admin/workers/**") { request, _ in try adminRoutes.worker(path: request.uri.path) }
