@@ -11,8 +11,8 @@ extension Observer {
     /// A datagram leaves: M2, M9, M22, W1, W2, W9.
     mutating func sent(_ process: Int, _ datagram: UnsafeRawBufferPointer, depth: Int) {
         if datagram.count > Datagram.bytesMax { report(.w2, process, "sent \(datagram.count) bytes") }
-        guard case .success(let header) = ClearHeader.decode(datagram), let place = sessionPlaces[header.session],
-            sessions[place].process == process
+        guard case .success(let header) = ClearHeader.decode(datagram),
+            let place = place(of: header.session, of: process)
         else { return report(.w1, process, "sent what is no packet of its own") }
         if header.counter <= sessions[place].counter {
             report(
@@ -26,6 +26,14 @@ extension Observer {
         measures.sent(process, datagram.count)
         guard header.hello == nil else { return }
         spend(process, Int64(datagram.count + Network.headerBytes))
+    }
+
+    /// Where a session of that process is noted: nearly always it is the one that it has now.
+    private func place(of session: SessionID, of process: Int) -> Int? {
+        let current = truths[process].session
+        if sessions[current].id == session { return current }
+        guard let place = sessionPlaces[session], sessions[place].process == process else { return nil }
+        return place
     }
 
     /// The cap is a bucket: so much at once, so much a second, and a quarter of the bucket more for what is urgent.

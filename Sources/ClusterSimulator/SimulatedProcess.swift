@@ -4,7 +4,9 @@ import ReplicaCore
 import WireCoding
 
 /// A process, its machine and what it stands on.
-struct SimulatedProcess: Sendable {
+///
+/// A class, since an array of such large values would copy one for each look at one of its fields.
+final class SimulatedProcess {
     enum State: UInt8, Sendable { case down, running, paused }
 
     /// What waits while it is busy or paused: a socket's buffer, 212,992 bytes on Linux, holds some hundreds of packets.
@@ -13,7 +15,13 @@ struct SimulatedProcess: Sendable {
     /// From one input to the next, when nothing slows it down [ours].
     static let usualCost = Nanoseconds.microseconds(5)
 
-    var machine: ReplicaMachine<ToySealing>?
+    /// The machine stands alone in its box for the same reason.
+    final class Replica {
+        var machine: ReplicaMachine<ToySealing>
+        init(_ machine: ReplicaMachine<ToySealing>) { self.machine = machine }
+    }
+
+    var replica: Replica?
     var state = State.down
     /// How often it was started. 0: never.
     var life: UInt32 = 0
@@ -40,6 +48,9 @@ struct SimulatedProcess: Sendable {
     var armedFor = Instant.never
     /// Writes are synced in their order.
     var syncedAfter = Instant.zero
+    /// What its machine said last, on its own clock: for all of it, and for membership.
+    var deadline = Instant.never
+    var membershipDeadline = Instant.never
     /// Ends in the middle of the next batch of effects.
     var crash: Crash?
     /// Until when it is paused, by the longest of its pauses.
@@ -50,6 +61,12 @@ struct SimulatedProcess: Sendable {
     var leave: (line: Int, restartAfter: Nanoseconds?)?
     /// An operator ended it for good: the liveness phase does not start it.
     var isGoneForGood = false
+
+    init(cluster: UInt8, host: Int, clock: SimulatedClock) {
+        self.cluster = cluster
+        self.host = host
+        self.clock = clock
+    }
 
     struct Crash: Sendable {
         var disk: Trouble.DiskFate

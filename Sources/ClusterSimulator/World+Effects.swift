@@ -59,7 +59,7 @@ extension World {
     }
 
     mutating func obeyEffects(_ place: Int, upTo limit: Int, local: Instant, lag: Nanoseconds) {
-        let replicas = processes[place].machine!.membership.replicas
+        let replicas = processes[place].replica!.machine.membership.table.presentCount + 1
         for index in effects.indices {
             guard case .membership(let effect) = effects[index] else {
                 obey(place, effects[index], isDone: index < limit)
@@ -69,9 +69,9 @@ extension World {
             switch effect {
             case .changed(let member, let before): changed(place, member, from: before)
             case .forgot(let id):
-                let membership = processes[place].machine!.membership
+                let count = processes[place].replica!.machine.membership.table.count
                 observer.forgot(
-                    place, id, isFull: membership.table.count >= bounds.members - 1, dropsAll: lag > timing.lagForgets)
+                    place, id, isFull: count >= bounds.members - 1, dropsAll: lag > timing.lagForgets)
             case .observed(let fact):
                 observed(place, fact)
                 observer.observed(place, fact, replicas: replicas, local: local, lag: lag)

@@ -34,8 +34,10 @@ extension World {
         let sealing = ToySealing(
             cluster: process.cluster == 0 ? "flock" : "another flock",
             cookieSecret: world.seed("cookie \(place)", Int(process.life)))
-        processes[place].machine = ReplicaMachine(start, sealing: sealing, at: local)
-        let machineOwn = processes[place].machine!.membership.own
+        processes[place].replica = SimulatedProcess.Replica(ReplicaMachine(start, sealing: sealing, at: local))
+        processes[place].deadline = local
+        processes[place].membershipDeadline = .never
+        let machineOwn = processes[place].replica!.machine.membership.own
         observer.began(place, life: process.life, own: machineOwn, isNewProcess: true)
         observer.disturbed(place, until: now)
         trace(
@@ -48,13 +50,13 @@ extension World {
     /// The process is no more, at once.
     mutating func end(_ place: Int, answersDials: Bool) {
         guard processes[place].isUp else { return }
-        if let membership = processes[place].machine?.membership {
+        if let membership = processes[place].replica?.machine.membership {
             processes[place].known = Array(
                 membership.members.prefix(64).filter { !$0.status.isGone }.map(\.record.address))
         }
         processes[place].state = .down
         processes[place].refusesWhenDown = answersDials
-        processes[place].machine = nil
+        processes[place].replica = nil
         while let event = processes[place].inbox.popFirst() {
             if event.kind == .packet { arena.release(event.payload) }
         }
@@ -157,7 +159,7 @@ extension World {
     private mutating func tick(_ place: Int) {
         processes[place].isTickDue = false
         let local = processes[place].clock.local(now)
-        let deadline = processes[place].machine!.nextDeadline
+        let deadline = processes[place].deadline
         // The deadline has moved on meanwhile: nothing to do yet.
         if local < deadline { return arm(place) }
         observer.measures.ticks[place] += 1
@@ -165,7 +167,7 @@ extension World {
     }
 
     private mutating func arm(_ place: Int) {
-        let deadline = processes[place].machine!.nextDeadline
+        let deadline = processes[place].deadline
         guard deadline != processes[place].armedFor else { return }
         guard deadline < .never else { return }
         let at = max(now, processes[place].clock.world(deadline))
@@ -206,8 +208,8 @@ extension World {
         let lag = lag(of: place)
         let local = processes[place].clock.local(now)
         // Who may not speak yet does not listen either.
-        let listens = processes[place].machine!.membership.mayspeak
-        processes[place].machine!.receive(
+        let listens = observer.note(place).isDurable
+        processes[place].replica!.machine.receive(
             arena.packet(packet), from: provenance.from, at: local, datagrams: &outbox, into: &effects)
         var dropped: DropReason?
         var hasEffects = false
@@ -228,7 +230,7 @@ extension World {
         if isApplied { arena.noteApplied(packet, by: place, life: life) }
         depth = min(provenance.depth, 250) + 1
         perform(place, local: local, lag: lag)
-        if isApplied, let own = processes[place].machine?.membership.own {
+        if isApplied, let own = processes[place].replica?.machine.membership.own {
             let isHello = arena.packet(packet)[0] & 0xf == 1
             let clear = Datagram.clearHeaderBytes + (isHello ? Datagram.helloBytes : 0) + Datagram.innerHeaderBytes
             let bytes = arena.packet(packet)
@@ -241,8 +243,8 @@ extension World {
 
     /// By how much a process is late, as it will find.
     private func lag(of place: Int) -> Nanoseconds {
-        let deadline = processes[place].machine!.membership.nextDeadline
-        guard deadline < .never, processes[place].machine!.membership.mayspeak else { return .zero }
+        let deadline = processes[place].membershipDeadline
+        guard deadline < .never else { return .zero }
         return max(.zero, processes[place].clock.local(now).span(since: deadline))
     }
 
@@ -254,7 +256,7 @@ extension World {
         note(event)
         let lag = lag(of: place)
         let local = processes[place].clock.local(now)
-        processes[place].machine!.handle(input, at: local, datagrams: &outbox, into: &effects)
+        processes[place].replica!.machine.handle(input, at: local, datagrams: &outbox, into: &effects)
         depth = 0
         perform(place, local: local, lag: lag)
     }
@@ -263,11 +265,11 @@ extension World {
     private mutating func perform(_ place: Int, local: Instant, lag: Nanoseconds) {
         processes[place].busyUntil =
             now + .nanoseconds(SimulatedProcess.usualCost.rawValue * Int64(processes[place].slowness))
-        let own = processes[place].machine!.membership.own
+        let own = processes[place].replica!.machine.membership.own
         if !effects.isEmpty { announceSessions(place) }
         observer.handled(
-            place, own: own, members: processes[place].machine!.membership.table.count,
-            removed: processes[place].machine!.membership.removed.entries.count, local: local, lag: lag)
+            place, own: own, members: processes[place].replica!.machine.membership.table.count,
+            removed: processes[place].replica!.machine.membership.removed.entries.count, local: local, lag: lag)
         let count = outbox.entries.count + effects.count
         var done = count
         let crash = processes[place].crash
@@ -277,7 +279,11 @@ extension World {
         outbox.removeAll()
         effects.removeAll(keepingCapacity: true)
         if let crash, count > 0, processes[place].isUp { return self.crash(place, crash) }
-        if processes[place].isUp { arm(place) }
+        if processes[place].isUp {
+            processes[place].deadline = processes[place].replica!.machine.nextDeadline
+            processes[place].membershipDeadline = processes[place].replica!.machine.membership.nextDeadline
+            arm(place)
+        }
     }
 
     /// A machine may raise its incarnation twice and take another session within one input: each is announced.
@@ -287,7 +293,7 @@ extension World {
             switch effect {
             case .persist(let identity): observer.raised(place, identity)
             case .becomes:
-                let own = processes[place].machine!.membership.own
+                let own = processes[place].replica!.machine.membership.own
                 observer.began(place, life: processes[place].life, own: own, isNewProcess: false)
                 trace(place, "becomes \(own.id.short)")
             default: break

@@ -144,8 +144,8 @@ extension World {
         let expected = (0..<options.replicas).count { isExpected($0) }
         var digest: UInt64?
         for viewer in 0..<options.replicas where isExpected(viewer) {
-            guard processes[viewer].state == .running, let membership = processes[viewer].machine?.membership,
-                let keys = processes[viewer].machine?.keyring.hash, membership.replicas == expected,
+            guard processes[viewer].state == .running, let membership = processes[viewer].replica?.machine.membership,
+                let keys = processes[viewer].replica?.machine.keyring.hash, membership.replicas == expected,
                 digest == nil || membership.digest &+ keys == digest
             else {
                 lastDifference = (viewer, viewer)
@@ -158,7 +158,7 @@ extension World {
 
     private func stateOfDifference() -> String {
         let (viewer, process) = lastDifference
-        guard let membership = processes[viewer].machine?.membership else { return "; it is down" }
+        guard let membership = processes[viewer].replica?.machine.membership else { return "; it is down" }
         guard viewer != process else {
             let present = membership.members.filter { !$0.status.isGone }
             return "; it holds \(present.map { "\(name($0.short)) \($0.record.session.life) \($0.status.word)" })"
@@ -178,7 +178,7 @@ extension World {
             let ticks = (observer.measures.ticks[place] - quietTicks[place]) / seconds
             quietBytesPerSecond.append(bytes)
             // Whoever is gone is asked for now and then, so that a cut that has healed is found.
-            let gone = processes[place].machine?.membership.table.deadCount ?? 0
+            let gone = processes[place].replica?.machine.membership.table.deadCount ?? 0
             if bytes > (gone > 0 ? 3 : 1) * idleBytesMax, network.weather.loss == 0 {
                 observer.report(.quiet, place, "sends \(bytes) bytes a second when nothing happens")
             }

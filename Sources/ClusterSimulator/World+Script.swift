@@ -57,7 +57,7 @@ extension World {
             order(place, .leave)
         case .forceLeave(let by, let of):
             guard processes[by].isUp,
-                let id = processes[of].machine?.membership.own.id ?? processes[of].disk.durable?.id
+                let id = processes[of].replica?.machine.membership.own.id ?? processes[of].disk.durable?.id
             else { return }
             trace(by, "is told that r\(of) is gone for good")
             order(by, .forceLeave(id, prune: false))

@@ -67,8 +67,8 @@ extension World {
     private func shareSecret(_ dialler: Int, _ listener: Int, _ purpose: StreamPurpose) -> Bool {
         guard processes[dialler].cluster == processes[listener].cluster else { return false }
         guard purpose == .peer else { return true }
-        guard let primary = processes[dialler].machine?.keyring.primary else { return false }
-        return processes[listener].machine?.keyring.trafficKeys.contains { $0.id == primary.id } ?? false
+        guard let primary = processes[dialler].replica?.machine.keyring.primary else { return false }
+        return processes[listener].replica?.machine.keyring.trafficKeys.contains { $0.id == primary.id } ?? false
     }
 
     mutating func dialled(_ place: Int, _ event: WorldEvent) {

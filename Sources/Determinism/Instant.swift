@@ -2,16 +2,23 @@
 ///
 /// Machines never read a clock; `now` arrives as an argument. Sixty-four bits of nanoseconds last 292 years, and one
 /// integer keeps comparisons on the hot lane to a single instruction, where `Duration` would carry 128 bits.
+///
+/// What is `@inlinable` here is compared and added in every machine at every input: without it, each is a call into this
+/// room, and `max` of two of them several through a table of witnesses.
 package struct Instant: Hashable, Comparable, Sendable {
     package let nanoseconds: Int64
 
-    package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+    @inlinable package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-    package static let zero = Instant(nanoseconds: 0)
+    @inlinable package static var zero: Instant { Instant(nanoseconds: 0) }
     /// Later than every other instant: a deadline that never comes.
-    package static let never = Instant(nanoseconds: .max)
+    @inlinable package static var never: Instant { Instant(nanoseconds: .max) }
 
-    package static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
+    @inlinable package static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
+    @inlinable package static func > (left: Instant, right: Instant) -> Bool { left.nanoseconds > right.nanoseconds }
+    @inlinable package static func <= (left: Instant, right: Instant) -> Bool { left.nanoseconds <= right.nanoseconds }
+    @inlinable package static func >= (left: Instant, right: Instant) -> Bool { left.nanoseconds >= right.nanoseconds }
+    @inlinable package static func == (left: Instant, right: Instant) -> Bool { left.nanoseconds == right.nanoseconds }
 
     /// Saturates at `never` instead of wrapping: a deadline too far away is a deadline that never comes.
     package static func + (left: Instant, right: Duration) -> Instant {

@@ -3,43 +3,57 @@
 package struct Nanoseconds: Hashable, Comparable, Sendable {
     package var rawValue: Int64
 
-    package init(rawValue: Int64) { self.rawValue = rawValue }
+    @inlinable package init(rawValue: Int64) { self.rawValue = rawValue }
 
-    package static let zero = Nanoseconds(rawValue: 0)
-    package static func nanoseconds(_ count: Int64) -> Nanoseconds { Nanoseconds(rawValue: count) }
-    package static func microseconds(_ count: Int64) -> Nanoseconds { Nanoseconds(rawValue: count * 1_000) }
-    package static func milliseconds(_ count: Int64) -> Nanoseconds { Nanoseconds(rawValue: count * 1_000_000) }
-    package static func seconds(_ count: Int64) -> Nanoseconds { Nanoseconds(rawValue: count * 1_000_000_000) }
+    @inlinable package static var zero: Nanoseconds { Nanoseconds(rawValue: 0) }
+    @inlinable package static func nanoseconds(_ count: Int64) -> Nanoseconds { Nanoseconds(rawValue: count) }
+    @inlinable package static func microseconds(_ count: Int64) -> Nanoseconds { Nanoseconds(rawValue: count * 1_000) }
+    @inlinable package static func milliseconds(_ count: Int64) -> Nanoseconds {
+        Nanoseconds(rawValue: count * 1_000_000)
+    }
+    @inlinable package static func seconds(_ count: Int64) -> Nanoseconds {
+        Nanoseconds(rawValue: count * 1_000_000_000)
+    }
 
     package var duration: Duration { .nanoseconds(rawValue) }
     package var wholeMilliseconds: Int64 { rawValue / 1_000_000 }
     package var wholeSeconds: Int64 { rawValue / 1_000_000_000 }
 
-    package static func < (left: Nanoseconds, right: Nanoseconds) -> Bool { left.rawValue < right.rawValue }
-    package static func + (left: Nanoseconds, right: Nanoseconds) -> Nanoseconds {
+    @inlinable package static func < (left: Nanoseconds, right: Nanoseconds) -> Bool { left.rawValue < right.rawValue }
+    @inlinable package static func > (left: Nanoseconds, right: Nanoseconds) -> Bool { left.rawValue > right.rawValue }
+    @inlinable package static func <= (left: Nanoseconds, right: Nanoseconds) -> Bool {
+        left.rawValue <= right.rawValue
+    }
+    @inlinable package static func >= (left: Nanoseconds, right: Nanoseconds) -> Bool {
+        left.rawValue >= right.rawValue
+    }
+    @inlinable package static func == (left: Nanoseconds, right: Nanoseconds) -> Bool {
+        left.rawValue == right.rawValue
+    }
+    @inlinable package static func + (left: Nanoseconds, right: Nanoseconds) -> Nanoseconds {
         Nanoseconds(rawValue: left.rawValue + right.rawValue)
     }
-    package static func - (left: Nanoseconds, right: Nanoseconds) -> Nanoseconds {
+    @inlinable package static func - (left: Nanoseconds, right: Nanoseconds) -> Nanoseconds {
         Nanoseconds(rawValue: left.rawValue - right.rawValue)
     }
-    package static func += (left: inout Nanoseconds, right: Nanoseconds) { left.rawValue += right.rawValue }
-    package static func * (left: Nanoseconds, right: Int) -> Nanoseconds {
+    @inlinable package static func += (left: inout Nanoseconds, right: Nanoseconds) { left.rawValue += right.rawValue }
+    @inlinable package static func * (left: Nanoseconds, right: Int) -> Nanoseconds {
         Nanoseconds(rawValue: left.rawValue * Int64(right))
     }
-    package static func / (left: Nanoseconds, right: Int) -> Nanoseconds {
+    @inlinable package static func / (left: Nanoseconds, right: Int) -> Nanoseconds {
         Nanoseconds(rawValue: left.rawValue / Int64(right))
     }
 }
 
 extension Instant {
     /// Saturates at `never`.
-    package static func + (left: Instant, right: Nanoseconds) -> Instant {
+    @inlinable package static func + (left: Instant, right: Nanoseconds) -> Instant {
         let (sum, overflow) = left.nanoseconds.addingReportingOverflow(right.rawValue)
         return overflow ? .never : Instant(nanoseconds: sum)
     }
 
     /// From `earlier` to here; negative when `earlier` is the later one. Saturates.
-    package func span(since earlier: Instant) -> Nanoseconds {
+    @inlinable package func span(since earlier: Instant) -> Nanoseconds {
         let (difference, overflow) = nanoseconds.subtractingReportingOverflow(earlier.nanoseconds)
         return Nanoseconds(rawValue: overflow ? (earlier.nanoseconds < 0 ? .max : .min) : difference)
     }

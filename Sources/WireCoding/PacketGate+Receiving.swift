@@ -45,7 +45,7 @@ extension PacketGate {
         let echo: ClearHeader.Hello?
         switch verdict {
         case .unproven(let answer):
-            if let answer, isTime(\.answersAfter, for: source, every: bounds.helloEvery, at: now) {
+            if let answer, isTime(.answers, for: source, every: bounds.helloEvery, at: now) {
                 send(answer, to: header.source, at: source, own: own, datagrams: &datagrams)
             }
             return .dropped(.unproven)
@@ -59,7 +59,7 @@ extension PacketGate {
         }
         // 7: it is for me. The window is not marked by what is for others.
         guard header.destination == own.source else {
-            if isTime(\.misdeliveredAfter, for: source, every: bounds.misdeliveredEvery, at: now) {
+            if isTime(.misdelivered, for: source, every: bounds.misdeliveredEvery, at: now) {
                 tellMisdelivered(
                     header.destination, to: header.source, at: source, own: own, datagrams: &datagrams)
             }

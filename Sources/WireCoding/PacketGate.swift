@@ -86,7 +86,7 @@ package struct PacketGate<Sealing: PacketSealing>: Sendable {
             self.owed = nil
         } else if destination.session.rawValue == 0 || !sessions.contains(destination.session) {
             // Between two hellos data is sent: the peer may well have proven me.
-            if isTime(\.opensAfter, for: destination.address, every: bounds.helloEvery, at: now) {
+            if isTime(.opens, for: destination.address, every: bounds.helloEvery, at: now) {
                 hello = ClearHeader.Hello(echo: 0, challenge: cookie(for: destination.address, at: now))
             }
         }
@@ -175,16 +175,24 @@ package struct PacketGate<Sealing: PacketSealing>: Sendable {
         UInt32(truncatingIfNeeded: max(0, now.span(since: startedAt).wholeSeconds) / HelloExchange.slotSeconds)
     }
 
+    enum Answer { case opens, answers, misdelivered }
+
     /// True at most once in that time for that address.
     mutating func isTime(
-        _ moment: WritableKeyPath<Source, Instant>, for address: PeerAddress, every pause: Nanoseconds, at now: Instant
+        _ answer: Answer, for address: PeerAddress, every pause: Nanoseconds, at now: Instant
     ) -> Bool {
         let place = sources.place(of: address) ?? sources.insert(Source(), for: address)
         sources.touch(place)
-        return sources.update(place) { source in
-            guard now >= source[keyPath: moment] else { return false }
-            source[keyPath: moment] = now + pause
-            return true
+        switch answer {
+        case .opens: return sources.update(place) { Self.isTime(&$0.opensAfter, every: pause, at: now) }
+        case .answers: return sources.update(place) { Self.isTime(&$0.answersAfter, every: pause, at: now) }
+        case .misdelivered: return sources.update(place) { Self.isTime(&$0.misdeliveredAfter, every: pause, at: now) }
         }
+    }
+
+    private static func isTime(_ moment: inout Instant, every pause: Nanoseconds, at now: Instant) -> Bool {
+        guard now >= moment else { return false }
+        moment = now + pause
+        return true
     }
 }
