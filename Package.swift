@@ -122,6 +122,13 @@ if !coreOnly {
                 from("swift-log", "Logging"), from("swift-service-lifecycle", "ServiceLifecycle"),
             ]),
         room(
+            "GossipDriver",
+            [
+                "Determinism", "WireCoding", "Membership", "ReplicaCore",
+                from("swift-nio", "NIOCore"), from("swift-nio", "NIOPosix"), from("swift-crypto", "Crypto"),
+                from("swift-log", "Logging"),
+            ]),
+        room(
             "Telemetry",
             [
                 "Determinism", from("swift-metrics", "CoreMetrics"), from("swift-metrics", "Metrics"),
@@ -184,6 +191,13 @@ if !coreOnly {
                 from("swift-nio", "NIOCore"), from("swift-nio", "NIOPosix"), from("swift-nio-ssl", "NIOSSL"),
                 from("async-http-client", "AsyncHTTPClient"), from("swift-log", "Logging"),
                 from("swift-service-lifecycle", "ServiceLifecycle"),
+            ]),
+        tests(
+            "GossipDriverTests",
+            [
+                "GossipDriver", "ReplicaCore", "Membership", "WireCoding", "Determinism",
+                from("swift-nio", "NIOCore"), from("swift-nio", "NIOPosix"), from("swift-nio", "NIOEmbedded"),
+                from("swift-crypto", "Crypto"), from("swift-log", "Logging"),
             ]),
         tests(
             "GatewayAssemblyTests",

@@ -37,6 +37,9 @@ struct Arrows: Sendable {
                 "Determinism", "ReplicaCore", "Balancing", "InferenceDialect", "AsyncHTTPClient", "NIOSSL", "Logging",
                 "ServiceLifecycle",
             ]),
+            "GossipDriver": [
+                "Determinism", "WireCoding", "Membership", "ReplicaCore", "NIOCore", "NIOPosix", "Crypto", "Logging",
+            ],
             "Telemetry": ["Determinism", "CoreMetrics", "Metrics", "Logging"],
             "Settings": ["Determinism", "WireCoding", "Balancing", "Yams"],
             "HTTPEdge": nio.union([
