@@ -51,8 +51,8 @@ final class PeerStream: ChannelInboundHandler {
     private var ciphers: StreamCiphers?
     private var context: ChannelHandlerContext?
     private var unread = ByteBuffer()
-    private var bytesIn = 0
-    private var bytesOut = 0
+    private(set) var bytesIn = 0
+    private(set) var bytesOut = 0
     private var startedAt = NIODeadline.uptimeNanoseconds(0)
     private var progressedAt = NIODeadline.uptimeNanoseconds(0)
     private var timer: Scheduled<Void>?
@@ -90,8 +90,12 @@ final class PeerStream: ChannelInboundHandler {
 
     // MARK: What the channel tells
 
+    /// From here on time runs: whoever dials has so long for the connection and the handshake together.
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        startedAt = context.eventLoop.now
+        progressedAt = startedAt
+        arm(startedAt + bounds.handshake, context)
         if context.channel.isActive { begin(context) }
     }
 
@@ -123,11 +127,8 @@ final class PeerStream: ChannelInboundHandler {
     }
 
     private func begin(_ context: ChannelHandlerContext) {
-        guard phase == .shakingHands, timer == nil else { return }
-        startedAt = context.eventLoop.now
-        progressedAt = startedAt
-        arm(startedAt + bounds.handshake, context)
-        if case .dials(let dialler) = role { write(ByteBuffer(bytes: dialler.opening), context) }
+        guard phase == .shakingHands, bytesOut == 0, case .dials(let dialler) = role else { return }
+        write(ByteBuffer(bytes: dialler.opening), context)
     }
 
     private func advance(_ context: ChannelHandlerContext) {

@@ -68,6 +68,13 @@ package struct Keyring: Sendable {
         slots = [Slot(entry: entry, standing: .primary, sinceMilliseconds: 0)]
     }
 
+    /// A ring of the key that all derive from a second secret of the cluster: it opens, until that secret comes first.
+    package init(opening key: TrafficKey) {
+        let entry = Entry(
+            id: key.id, secret: key.secret, stamp: 0, maker: ReplicaShortID(rawValue: 0), state: .retired)
+        slots = [Slot(entry: entry, standing: .retired, sinceMilliseconds: 0)]
+    }
+
     package var entries: [Entry] { slots.map(\.entry) }
 
     /// The key that seals.

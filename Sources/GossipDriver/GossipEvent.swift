@@ -1,0 +1,16 @@
+/// What people and metrics are told, in order, as it happens.
+package import Membership
+package import ReplicaCore
+package import WireCoding
+
+package enum GossipEvent: Sendable {
+    case changed(Member, from: MemberStatus?)
+    case forgot(ReplicaID)
+    case became(ReplicaID, SessionID)
+    case fact(MembershipFact)
+    /// Of workers and rings.
+    case workerFact(WorkerFlock.Fact)
+    case keyringRefused(Keyring.Refusal)
+    /// Goodbye was said and heard.
+    case left
+}

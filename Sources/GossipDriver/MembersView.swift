@@ -1,0 +1,32 @@
+/// Who is in the flock, as this replica sees it: one immutable value, published when it changes.
+import Determinism
+package import Membership
+package import WireCoding
+
+package struct MembersView: Sendable {
+    /// This replica.
+    package var own: MemberRecord
+    /// Everybody else, sorted by short id, the gone included.
+    package var others: [Member] = []
+    /// Whether this replica has found the flock, or founds one.
+    package var isReady: Bool { own.flags.contains(.ready) }
+    /// Of the wall clock where the machines' clock is zero, for what people read.
+    package var unixMillisecondsAtZero: UInt64
+
+    /// Members that serve, this replica included.
+    package var readyReplicas: Int {
+        others.reduce(isReady ? 1 : 0) {
+            $0 + (!$1.status.isGone && $1.record.flags.contains(.ready) ? 1 : 0)
+        }
+    }
+
+    package func member(_ short: ReplicaShortID) -> Member? { others.first { $0.short == short } }
+
+    /// Milliseconds since 1970.
+    package func since(_ member: Member) -> UInt64 {
+        let milliseconds = member.since.nanoseconds / 1_000_000
+        return milliseconds < 0
+            ? unixMillisecondsAtZero - min(unixMillisecondsAtZero, milliseconds.magnitude)
+            : unixMillisecondsAtZero + milliseconds.magnitude
+    }
+}
