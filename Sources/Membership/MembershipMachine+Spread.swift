@@ -165,14 +165,20 @@ extension MembershipMachine {
                 continue
             }
             while let overdue = posts[place].takeOverdue(at: now) {
+                let lane = laneThatRides(at: now)
                 beginPacket()
                 var serials: [UInt64] = []
+                var later: [UInt64] = []
                 for serial in overdue.serials {
-                    guard case .packed = rumours.pack(serial, into: &packet, upTo: Datagram.messageBytesMax) else {
-                        continue
+                    guard let rumour = rumours.rumour(serial: serial) else { continue }
+                    if rumour.lane > lane {
+                        later.append(serial)
+                    } else if case .packed = rumours.pack(serial, into: &packet, upTo: Datagram.messageBytesMax) {
+                        serials.append(serial)
                     }
-                    serials.append(serial)
                 }
+                posts[place].expectReceipt(
+                    of: later, counter: 0, tries: overdue.tries, at: now, bound: bounds.unreceiptedPerPeer)
                 guard !serials.isEmpty else { continue }
                 effects.append(.observed(.reached(.receiptResent)))
                 dispatch(to: destination, serials: serials, tries: overdue.tries + 1, at: now, sending: &sink)

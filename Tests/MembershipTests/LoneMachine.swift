@@ -22,7 +22,7 @@ struct LoneMachine {
         let failsAt: Instant
     }
 
-    private(set) var machine: MembershipMachine
+    var machine: MembershipMachine
     private(set) var now = Instant.zero
     private var sink = TestFlock.Sink()
     /// Everything since the test last forgot it.
@@ -35,13 +35,16 @@ struct LoneMachine {
     var answersAttempt: UInt8 = 0
     var seeds: [PeerAddress] = []
     var isDurable = true
+    /// Nobody listens anywhere.
+    var refuses = false
     private var heard: UInt64 = 0
 
     static let unixSecondsAtZero: Int64 = 1_000_000
 
     /// Alone or joining when it has seeds; otherwise with peers 1 … `peers`, and quiet.
     init(
-        own: MemberRecord = .numbered(0), peers: Int = 0, seeds: [PeerAddress] = [], persisted: Incarnation? = nil,
+        own: MemberRecord = MemberRecord.numbered(0).with { $0.flags = [] }, peers: Int = 0, seeds: [PeerAddress] = [],
+        persisted: Incarnation? = nil,
         known: [PeerAddress] = [], timing: MembershipTiming = .lan, bounds: MembershipBounds = .init(), seed: UInt64 = 1
     ) {
         self.seeds = seeds
@@ -94,6 +97,7 @@ struct LoneMachine {
                 switch effect {
                 case .persist(let identity): if isDurable { inputs.append(.persisted(identity.incarnation)) }
                 case .resolveSeeds: inputs.append(.resolved(seeds))
+                case .openStream(let id, _, _, _) where refuses: inputs.append(.streamFailed(id, .refused))
                 case .openStream(let id, let address, let purpose, let within):
                     dials.append(Dialled(id: id, to: address, purpose: purpose, failsAt: now + within))
                 case .closeStream(let id): dials.removeAll { $0.id == id }
@@ -184,6 +188,10 @@ struct LoneMachine {
     var messages: [Message] { sent.flatMap(\.messages) }
     var frames: [StreamFrame] {
         effects.compactMap { if case .sendFrame(_, let frame) = $0.1 { frame } else { nil } }
+    }
+    /// When it dialled, and where.
+    var dialled: [(at: Instant, to: PeerAddress)] {
+        effects.compactMap { if case .openStream(_, let address, _, _) = $0.1 { ($0.at, address) } else { nil } }
     }
     /// Each time that somebody was called so.
     func changes(to status: MemberStatus) -> [Member] {

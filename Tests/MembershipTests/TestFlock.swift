@@ -47,8 +47,14 @@ struct TestFlock {
     var lossPerMille: UInt64 = 0
     var generator: SeededGenerator
     var bytesSent = 0
+    /// What each packet's messages must be like.
+    var watch: ([Message]) -> Bool = { _ in true }
+    private(set) var hasKeptWatch = true
+    /// A heap: what comes first stands first.
     private var agenda: [(at: Instant, order: Int, event: Event)] = []
     private var order = 0
+    /// Of replicas that are started from now on.
+    var hasSeeds = true
     private var streams: [Stream] = []
     private var accepted: UInt32 = StreamID.acceptedBit
     private var wakesAt: [Instant] = []
@@ -58,6 +64,33 @@ struct TestFlock {
     init(seed: UInt64 = 1, timing: MembershipTiming = .lan) {
         generator = SeededGenerator(seed: seed)
         self.timing = timing
+    }
+
+    /// Replicas that know each other already, and are quiet.
+    static func settled(
+        _ count: Int, seed: UInt64 = 1, ids: [ReplicaID] = [], bounds: MembershipBounds = .init()
+    ) -> TestFlock {
+        var flock = TestFlock(seed: seed)
+        flock.hasSeeds = false
+        for index in 0..<count { flock.start(id: index < ids.count ? ids[index] : nil, bounds: bounds) }
+        flock.run(for: .milliseconds(1))
+        flock.hasSeeds = true
+        flock.introduce(Array(0..<count))
+        return flock
+    }
+
+    /// These know each other from now on, without a word.
+    mutating func introduce(_ indices: [Int]) {
+        let records = indices.map { machines[$0].own }
+        for index in indices {
+            var effects: [MembershipEffect] = []
+            for record in records where record.id != machines[index].own.id {
+                machines[index].merge(record, age: nil, from: .packet(record.id.short), at: now, into: &effects)
+            }
+            machines[index].rumours.removeAll()
+            machines[index].posts.removeAll()
+            tell(index, .tick)
+        }
     }
 
     static func address(_ index: Int) -> PeerAddress { PeerAddress(ipv4: 0x0a00_0000 + UInt32(index + 1), port: 7946) }
@@ -74,7 +107,7 @@ struct TestFlock {
             id: id, session: SessionID(rawValue: generator.next() | 1), incarnation: Incarnation(rawValue: 0),
             httpPort: 8_000, address: address ?? Self.address(place), name: ShortText(clipping: "r\(place)"))
         let machine = MembershipMachine(
-            own: record, persisted: persisted, unixSecondsAtZero: unixSecondsAtZero, hasSeeds: true, timing: timing,
+            own: record, persisted: persisted, unixSecondsAtZero: unixSecondsAtZero, hasSeeds: hasSeeds, timing: timing,
             bounds: bounds, seed: generator.next(), at: now)
         if let index {
             machines[index] = machine
@@ -109,12 +142,8 @@ struct TestFlock {
 
     mutating func run(for span: Nanoseconds) {
         let end = now + span
-        while let next = agenda.indices.min(by: {
-            (agenda[$0].at, agenda[$0].order) < (agenda[$1].at, agenda[$1].order)
-        }),
-            agenda[next].at <= end
-        {
-            let entry = agenda.remove(at: next)
+        while let first = agenda.first, first.at <= end {
+            let entry = removeFirst()
             now = max(now, entry.at)
             switch entry.event {
             case .wake(let index):
@@ -155,6 +184,30 @@ struct TestFlock {
     private mutating func add(_ event: Event, after span: Nanoseconds) {
         order += 1
         agenda.append((now + Nanoseconds(rawValue: max(0, span.rawValue)), order, event))
+        var place = agenda.count - 1
+        while place > 0, isEarlier(place, than: (place - 1) / 2) {
+            agenda.swapAt(place, (place - 1) / 2)
+            place = (place - 1) / 2
+        }
+    }
+
+    private mutating func removeFirst() -> (at: Instant, order: Int, event: Event) {
+        agenda.swapAt(0, agenda.count - 1)
+        let first = agenda.removeLast()
+        var place = 0
+        while true {
+            var earliest = place
+            for child in [2 * place + 1, 2 * place + 2] where child < agenda.count && isEarlier(child, than: earliest) {
+                earliest = child
+            }
+            guard earliest != place else { return first }
+            agenda.swapAt(place, earliest)
+            place = earliest
+        }
+    }
+
+    private func isEarlier(_ a: Int, than b: Int) -> Bool {
+        (agenda[a].at, agenda[a].order) < (agenda[b].at, agenda[b].order)
     }
 
     private mutating func deliver(
@@ -167,6 +220,10 @@ struct TestFlock {
             generator.below(1_000) >= lossPerMille
         else { return }
         let sender = machines[index].own
+        var messages: [Message] = []
+        let drop = packet.bytes.withUnsafeBytes { Message.decodeAll($0, into: &messages) }
+        precondition(drop == nil, "a machine's own bytes must decode")
+        hasKeptWatch = hasKeptWatch && watch(messages)
         guard packet.header.destination == machines[target].own.id.short else {
             // What the gate does with a packet for another.
             let news = Misdelivered(
@@ -180,9 +237,6 @@ struct TestFlock {
                 wantsReceipt: false, header: header, messages: [.misdelivered(news)])
             return add(.packet(to: index, answer), after: .microseconds(600))
         }
-        var messages: [Message] = []
-        let drop = packet.bytes.withUnsafeBytes { Message.decodeAll($0, into: &messages) }
-        precondition(drop == nil, "a machine's own bytes must decode")
         let received = ReceivedPacket(
             from: sender.address, session: sender.session, counter: packet.counter, wantsReceipt: packet.wantsReceipt,
             header: packet.header, messages: messages)
