@@ -167,8 +167,8 @@ if !coreOnly {
         .executableTarget(
             name: "starling",
             dependencies: [
-                "GatewayAssembly", "WorkerSimulator", "SimulatedWorker", "ChaosRig", "Settings", "Determinism",
-                from("swift-argument-parser", "ArgumentParser"), from("swift-log", "Logging"),
+                "GatewayAssembly", "WorkerSimulator", "SimulatedWorker", "ChaosRig", "ClusterSimulator", "Settings",
+                "Determinism", from("swift-argument-parser", "ArgumentParser"), from("swift-log", "Logging"),
             ], swiftSettings: settings),
         tests("SettingsTests", ["Settings", "Balancing", "WireCoding"]),
         tests(

@@ -10,6 +10,7 @@ struct Starling: AsyncParsableCommand {
         subcommands: [
             Serve.self, Config.self, Keys.self, Workers.self, Members.self, Status.self, Monitor.self, Join.self,
             Leave.self, ForceLeave.self, Keyring.self, WorkerSim.self, RelayCommand.self,
+            Simulate.self,
         ])
 }
 

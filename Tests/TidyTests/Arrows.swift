@@ -60,8 +60,8 @@ struct Arrows: Sendable {
                 "ServiceLifecycle", "UnixSignals", "NIOSSL", "Hummingbird",
             ]),
             "starling": [
-                "GatewayAssembly", "WorkerSimulator", "SimulatedWorker", "ChaosRig", "Settings", "Determinism",
-                "ArgumentParser", "Logging",
+                "GatewayAssembly", "WorkerSimulator", "SimulatedWorker", "ChaosRig", "ClusterSimulator", "Settings",
+                "Determinism", "ArgumentParser", "Logging",
             ],
         ],
         system: ["Foundation", "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl", "Darwin"],
