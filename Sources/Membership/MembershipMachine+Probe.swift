@@ -8,7 +8,7 @@ extension MembershipMachine {
     ) {
         if table.presentCount == 0 {
             probesAt = .never
-            if probe?.isReachOut == false { endProbe(into: &effects) }
+            if probe != nil { endProbe(into: &effects) }
         } else if probesAt == .never, probe == nil {
             probesAt = now + .nanoseconds(Int64(generator.below(UInt64(timing.period.rawValue))))
         }
@@ -38,7 +38,7 @@ extension MembershipMachine {
         probe = Probe(
             number: probeNumber, target: target, session: slot.member.record.session,
             incarnation: slot.member.record.incarnation, began: now, timeout: timeout, endsAt: probesAt,
-            isReachOut: false, nextPing: now)
+            nextPing: now)
         step(at: now, sending: &sink, into: &effects)
     }
 

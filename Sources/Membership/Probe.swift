@@ -10,8 +10,6 @@ struct Probe: Sendable {
     let began: Instant
     let timeout: Nanoseconds
     let endsAt: Instant
-    /// A dead member is asked in case a cut has healed: no verdict follows.
-    let isReachOut: Bool
     var sent = 0
     /// When attempt 0, 1, 2 left.
     var sentAt: (Instant, Instant, Instant) = (.never, .never, .never)
