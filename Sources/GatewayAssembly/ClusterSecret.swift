@@ -1,4 +1,5 @@
-/// The secret that the replicas of one flock share: a file of 64 hexadecimal digits, made at the first start.
+/// The secret that the replicas of one flock share: a file of 64 hexadecimal digits, made at the first start. A second
+/// line is a second secret, for the time in which one takes the place of the other.
 ///
 /// It is written beside its place with mode 0600 and then linked there, which fails when the name exists: of two processes
 /// starting at once one makes the secret and the other reads it, whole. A file that others may read is refused rather
@@ -21,8 +22,12 @@ package struct ClusterSecret: Sendable, CustomStringConvertible {
     /// 32 random bytes; a file written by hand may be longer.
     static let bytesMin = 32
     static let fileBytesMax = 4_096
+    static let linesMax = 2
 
-    let key: SymmetricKey
+    /// One, or two while it is being replaced: the first is offered to other replicas, both are accepted. What else is made
+    /// of the secret is made of the first.
+    package let keys: [SymmetricKey]
+    var key: SymmetricKey { keys[0] }
     /// Whether this start made it.
     package let isNew: Bool
 
@@ -65,7 +70,7 @@ package struct ClusterSecret: Sendable, CustomStringConvertible {
             if errno == EEXIST, let existing = try read(path) { return existing }
             throw Failure(description: "cluster.secret_file \(path) cannot be made: \(errorText())")
         }
-        return ClusterSecret(key: SymmetricKey(data: Array(digits.utf8.dropLast())), isNew: true)
+        return ClusterSecret(keys: [SymmetricKey(data: Array(digits.utf8.dropLast()))], isNew: true)
     }
 
     private static func read(_ path: String) throws(Failure) -> ClusterSecret? {
@@ -88,14 +93,26 @@ package struct ClusterSecret: Sendable, CustomStringConvertible {
         guard count >= 0, count <= fileBytesMax else {
             throw Failure(description: "cluster.secret_file \(path) is larger than \(fileBytesMax) bytes")
         }
-        var text = bytes[..<count]
-        while let last = text.last, last == 10 || last == 13 || last == 32 { text.removeLast() }
-        guard text.count >= bytesMin else {
+        let lines = bytes[..<count].split(separator: 10).map(trimmed).filter { !$0.isEmpty }
+        guard lines.count <= linesMax else {
             throw Failure(
-                description: "cluster.secret_file \(path) holds \(text.count) bytes, at least \(bytesMin) are needed; "
+                description:
+                    "cluster.secret_file \(path) holds \(lines.count) lines; it may hold \(linesMax), the secret "
+                    + "in use and the one that takes its place")
+        }
+        let shortest = lines.map(\.count).min() ?? 0
+        guard shortest >= bytesMin else {
+            throw Failure(
+                description: "cluster.secret_file \(path) holds \(shortest) bytes, at least \(bytesMin) are needed; "
                     + "remove it to have one made")
         }
-        return ClusterSecret(key: SymmetricKey(data: Array(text)), isNew: false)
+        return ClusterSecret(keys: lines.map { SymmetricKey(data: Array($0)) }, isNew: false)
+    }
+
+    private static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        var line = line
+        while let last = line.last, last == 13 || last == 32 { line.removeLast() }
+        return line
     }
 
     private static func unsafeRead(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> Int {

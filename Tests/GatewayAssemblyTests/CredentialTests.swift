@@ -59,6 +59,21 @@ struct CredentialTests {
         #expect(throws: ClusterSecret.Failure.self) { _ = try ClusterSecret.loadOrCreate(at: file) }
     }
 
+    @Test("a second line is a second secret, and the admin key stays that of the first; a third line is refused")
+    func twoLines() throws {
+        let secrets = ["a", "b", "c"].map { String(repeating: $0, count: ClusterSecret.bytesMin) }
+        try write(secrets[0], mode: 0o600)
+        let one = try ClusterSecret.loadOrCreate(at: file)
+        try write("\(secrets[0])\r\n\n\(secrets[1]) \n", mode: 0o600)
+        let two = try ClusterSecret.loadOrCreate(at: file)
+        #expect(one.keys.count == 1 && two.keys.count == 2 && two.keys[0] == one.keys[0] && two.keys[1] != two.keys[0])
+        #expect(BootstrapKey(two).text == BootstrapKey(one).text)
+        try write(secrets.joined(separator: "\n"), mode: 0o600)
+        #expect(throws: ClusterSecret.Failure.self) { _ = try ClusterSecret.loadOrCreate(at: file) }
+        try write("\(secrets[0])\nshort", mode: 0o600)
+        #expect(throws: ClusterSecret.Failure.self) { _ = try ClusterSecret.loadOrCreate(at: file) }
+    }
+
     @Test("a file at its largest is read, one byte more is refused")
     func largest() throws {
         try write(String(repeating: "a", count: ClusterSecret.fileBytesMax), mode: 0o600)
