@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""One Starling replica and three pretended Macs, with commands to paste. Ctrl-C ends everything that was started.
+"""Starling and three pretended Macs, with commands to paste. Ctrl-C ends everything that was started.
 
     make demo                 stays in the foreground and shows the replica's log
     DEMO_ONCE=1 make demo     pastes its own commands, checks the answers and ends: 0 if all is as the screen says
     DEMO_PORT=8001 make demo  another port than 8000
+    DEMO_REPLICAS=3 make demo so many replicas, on ports one after another
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -15,16 +17,21 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from flock.patience import until            # noqa: E402
 from flock.replica import Replica           # noqa: E402
+from flock.repository import starling_binary  # noqa: E402
 from flock.simulator import Simulator       # noqa: E402
+from up import free_ports                   # noqa: E402
 
 BACK_AFTER_SECONDS = 20
+REPLICAS = 1
 FLOCK = [
     {"name": "mac-studio-1", "kind": "mlx_lm", "chip": "M2 Ultra", "memory_gb": 192, "models": ("llama-7b",)},
     {"name": "mac-studio-2", "kind": "llama_cpp", "chip": "M1 Max", "memory_gb": 64, "models": ("llama-7b",)},
@@ -52,22 +59,34 @@ def curl(port: int, key: str, words: str, tokens: int, stream: bool) -> str:
 
 
 class Demo:
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, replicas: int) -> None:
         self.workers = {facts["name"]: Simulator(time_scale=1, **facts) for facts in FLOCK}
-        self.replica = Replica(
-            [worker.node() for worker in self.workers.values()],
-            {"server": {"port": port}, "replica": {"name": "gw-demo"}, "load_balancing": {"strategy": "resource_aware"},
-             "models": {"aliases": {"gpt-4o-mini": "llama-7b"}}},
-            echo=not os.environ.get("DEMO_ONCE"))
+        self.shared = tempfile.TemporaryDirectory(prefix="starling-demo-")
+        self.replicas: list[Replica] = []
+        gossip = [f"127.0.0.1:{free}" for free in free_ports(replicas, 0, both=True)] if replicas > 1 else []
+        for number in range(replicas):
+            self.replicas.append(self._replica(number, port + number if port else 0, gossip))
+        self.replica = self.replicas[0]
         self.port = self.replica.port
         self.plain = curl(self.port, self.replica.key, "Why do starlings fly in flocks?", 60, stream=False)
         self.stream = curl(self.port, self.replica.key, "Tell me a long story about starlings.", 900, stream=True)
+
+    def _replica(self, number: int, port: int, gossip: list[str]) -> Replica:
+        settings = {
+            "server": {"port": port}, "replica": {"name": f"gw-{number + 1}" if gossip else "gw-demo"},
+            "load_balancing": {"strategy": "resource_aware"}, "models": {"aliases": {"gpt-4o-mini": "llama-7b"}}}
+        if gossip:
+            settings |= {"cluster": {"secret_file": str(Path(self.shared.name) / "cluster.secret")},
+                         "gossip": {"bind": gossip[number], "seeds": gossip}}
+        # One log is enough to read along.
+        return Replica([worker.node() for worker in self.workers.values()], settings,
+                       echo=number == 0 and not os.environ.get("DEMO_ONCE"))
 
     def explain(self) -> None:
         rows = "\n".join(f"   {name:14} {worker.kind:10} {worker.chip:9} {worker.memory_gb:4} GB   pid {worker.child.pid}"
                          for name, worker in self.workers.items())
         print(f"""
-Starling listens on http://127.0.0.1:{self.port}; behind it three pretended Macs:
+{self._who()}; behind {'it' if len(self.replicas) == 1 else 'them'} three pretended Macs:
 
 {rows}
 
@@ -90,19 +109,43 @@ The admin key of this run:
    The stream ends with an error event that says so, never as if it were complete; the log below has one line for it with
    the outcome. Ask again: another Mac answers. The dead one comes back after {BACK_AFTER_SECONDS} s and is taken in again.
 
-More to see:  curl -s http://127.0.0.1:{self.port}/v1/cluster/status -H 'Authorization: Bearer {self.replica.key}'
+{self._flock_words()}More to see:  curl -s http://127.0.0.1:{self.port}/v1/cluster/status -H 'Authorization: Bearer {self.replica.key}'
               curl -s http://127.0.0.1:{self.port}/metrics
 The configuration of this run: {self.replica.config}
 Ctrl-C ends everything.
 """, flush=True)
+
+    def _who(self) -> str:
+        if len(self.replicas) == 1:
+            return f"Starling listens on http://127.0.0.1:{self.port}"
+        return (f"{len(self.replicas)} replicas of Starling listen, any of them answers:\n\n" + "\n".join(
+            f"   {replica.settings['replica']['name']:14} http://127.0.0.1:{replica.port}   pid {replica.child.pid}"
+            for replica in self.replicas) + "\n\nThey find each other")
+
+    def _flock_words(self) -> str:
+        if len(self.replicas) == 1:
+            return ""
+        return f"""4. Who is in the flock, as one replica sees it; end another with kill -9 PID and look again:
+
+   {self._starling('members')}
+
+"""
+
+    def _starling(self, command: str) -> str:
+        return f"{starling_binary()} {command} --url http://127.0.0.1:{self.port} --key {self.replica.key}"
 
     # In the foreground
 
     def watch(self, ended: threading.Event) -> None:
         gone: dict[str, float] = {}
         while not ended.wait(0.2):
-            if not self.replica.child.is_running:
-                sys.exit(f"the replica ended by itself with {self.replica.child.process.returncode}")
+            for replica in list(self.replicas):
+                if replica.child.is_running:
+                    continue
+                if len(self.replicas) == 1:
+                    sys.exit(f"the replica ended by itself with {replica.child.process.returncode}")
+                print(f"-- {replica.settings['replica']['name']} is gone; the others go on", flush=True)
+                self.replicas.remove(replica)
             for name, worker in list(self.workers.items()):
                 if worker.child.is_running:
                     continue
@@ -136,6 +179,23 @@ Ctrl-C ends everything.
         again = self._paste(self.plain)
         expect(again.startswith("HTTP/1.1 200") and self._worker_of(again) != worker, "another worker answers", again)
 
+        if len(self.replicas) > 1:
+            self._lose_a_replica()
+
+    def _lose_a_replica(self) -> None:
+        """Each knows all; one that is killed is known to be dead by the others."""
+        def statuses() -> dict[str, str]:
+            page = json.loads(self._paste(self._starling("members --format json")))
+            return {member["name"]: member["status"] for member in page["members"]}
+
+        names = {replica.settings["replica"]["name"] for replica in self.replicas}
+        until("all replicas are alive", lambda: {name for name, status in statuses().items() if status == "alive"} == names)
+        print("   ok: starling members lists all replicas as alive", flush=True)
+        last = self.replicas[-1]
+        last.child.kill()
+        until("the killed one is dead", lambda: statuses()[last.settings["replica"]["name"]] == "dead", 8)
+        print("   ok: one that is killed is dead for the others", flush=True)
+
     def _paste(self, command: str) -> str:
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
         expect(done.returncode == 0, f"curl ends well: {shlex.split(command)[0]}", done.stderr)
@@ -164,9 +224,11 @@ Ctrl-C ends everything.
         return text, worker
 
     def stop(self) -> None:
-        self.replica.child.stop()
+        for replica in self.replicas:
+            replica.child.stop()
         for worker in self.workers.values():
             worker.child.stop()
+        self.shared.cleanup()
 
 
 def expect(holds: bool, what: str, seen: str) -> None:
@@ -175,11 +237,11 @@ def expect(holds: bool, what: str, seen: str) -> None:
     print(f"   ok: {what}", flush=True)
 
 
-def port_and_end() -> tuple[int, threading.Event]:
-    """The port that was asked for, known to be free, and what is set when somebody ends the show."""
+def port_and_end(ports: int = 1) -> tuple[int, threading.Event]:
+    """The port that was asked for, known to be free with those behind it, and what is set when somebody ends the show."""
     port = int(os.environ.get("DEMO_PORT", "8000"))
-    if port:
-        refuse_taken_port(port)
+    for number in range(ports if port else 0):
+        refuse_taken_port(port + number)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -187,9 +249,10 @@ def port_and_end() -> tuple[int, threading.Event]:
 
 
 def main() -> None:
-    port, ended = port_and_end()
+    replicas = int(os.environ.get("DEMO_REPLICAS", REPLICAS))
+    port, ended = port_and_end(replicas)
     try:
-        demo = Demo(port)
+        demo = Demo(port, replicas)
     except AssertionError as failure:
         sys.exit(str(failure))
     try:
