@@ -20,6 +20,7 @@ extension Observer {
                 "holds \(record.id.short) at \(record.incarnation), its owner is at \(sessions[session].announced)")
         }
         let before = row(viewer, identity)
+        if !before.isHeld || before.session != Int32(session) { truths[viewer].adopted.append(identity) }
         let after = Row(
             incarnation: record.incarnation.rawValue, session: Int32(session), status: record.status.rawValue,
             isRemoved: member.isRemoved)
@@ -165,6 +166,9 @@ extension Observer {
             announce(process, own.incarnation)
             raised(process, local: local)
         }
+        if !truths[process].adopted.isEmpty { truths[process].adopted.removeAll(keepingCapacity: true) }
+        truths[process].wasCalled = truths[process].isCalled
+        truths[process].isCalled = own.id.short
         guard let accusation = truths[process].accusation else { return }
         if own.incarnation > accusation.incarnation || own.session != accusation.session || own.status == .left {
             truths[process].accusation = nil

@@ -5,11 +5,13 @@ import WireCoding
 /// Promises about packets.
 extension Observer {
     /// The longest chain of packets that one may lead to, each sent in answer to the one before [ours]: a helper's ping,
-    /// its ack and the word to the asker are three, an exchange of hellos up to six.
-    static let depthMax = 6
+    /// its ack and the word to the asker are three. News that is passed on makes longer ones, until all have it.
+    static let depthMax = 16
+    /// Hellos in answer to hellos: four, or six if an address differs.
+    static let hellosMax = 6
 
     /// A datagram leaves: M2, M9, M22, W1, W2, W9.
-    mutating func sent(_ process: Int, _ datagram: UnsafeRawBufferPointer, depth: Int) {
+    mutating func sent(_ process: Int, _ datagram: UnsafeRawBufferPointer, depth: Int, hellos: Int) {
         if datagram.count > Datagram.bytesMax { report(.w2, process, "sent \(datagram.count) bytes") }
         guard case .success(let header) = ClearHeader.decode(datagram),
             let place = place(of: header.session, of: process)
@@ -20,8 +22,9 @@ extension Observer {
         }
         count(header.counter, of: place)
         if !sessions[place].isDurable { report(.m2, process, "spoke before its incarnation was durable") }
-        if depth > Self.depthMax {
-            report(header.hello == nil ? .m9 : .w9, process, "answered the \(depth)th packet of a chain")
+        if depth > Self.depthMax { report(.m9, process, "answered the \(depth)th packet of a chain") }
+        if header.hello != nil, hellos >= Self.hellosMax {
+            report(.w9, process, "answered the \(hellos)th hello in a row")
         }
         measures.sent(process, datagram.count)
         guard header.hello == nil else { return }
@@ -103,51 +106,57 @@ extension Observer {
         }
     }
 
-    /// What an applied packet says, since the toy seal hides nothing: M1, M7. Called after the machine had it.
-    mutating func heard(_ receiver: Int, _ messages: UnsafeRawBufferPointer, own: MemberRecord, local: Instant) {
+    /// Whether a packet speaks of members.
+    func hasNews(_ messages: UnsafeRawBufferPointer) -> Bool {
         var place = 0
         while place + Message.headerBytes <= messages.count {
-            let kind = messages[place]
-            let end = place + Message.headerBytes + (Int(messages[place + 1]) << 8 | Int(messages[place + 2]))
-            guard end <= messages.count else { return }
-            if kind == MessageKind.member.rawValue || kind == MessageKind.state.rawValue {
-                said.removeAll(keepingCapacity: true)
-                _ = Message.decodeAll(UnsafeRawBufferPointer(rebasing: messages[place..<end]), into: &said)
-                for message in said {
-                    switch message {
-                    case .member(let record): heard(receiver, record, own: own)
-                    case .state(let news): heard(receiver, news, own: own, local: local)
-                    default: break
-                    }
-                }
+            if Self.isNews(messages[place]) { return true }
+            place += Message.headerBytes + (Int(messages[place + 1]) << 8 | Int(messages[place + 2]))
+        }
+        return false
+    }
+
+    private static func isNews(_ kind: UInt8) -> Bool {
+        kind == MessageKind.member.rawValue || kind == MessageKind.state.rawValue
+    }
+
+    /// What an applied packet says, since the toy seal hides nothing: M1, M7. Called after the machine had it.
+    mutating func heard(
+        _ receiver: Int, _ messages: UnsafeRawBufferPointer, own: MemberRecord, table: MemberTable, local: Instant
+    ) {
+        said.removeAll(keepingCapacity: true)
+        _ = Message.decodeAll(messages, into: &said)
+        for message in said {
+            switch message {
+            case .member(let record): heard(receiver, record, own: own, table: table)
+            case .state(let news): heard(receiver, news, own: own, table: table, local: local)
+            default: break
             }
-            place = end
         }
     }
 
-    private mutating func heard(_ receiver: Int, _ record: MemberRecord, own: MemberRecord) {
-        guard record.id.short != own.id.short, !record.status.isGone,
-            let identity = identities[record.id]
+    private mutating func heard(_ receiver: Int, _ record: MemberRecord, own: MemberRecord, table: MemberTable) {
+        guard record.id.short != own.id.short, record.id.short != truths[receiver].wasCalled, !record.status.isGone
         else { return }
-        let row = row(receiver, identity)
-        guard row.isHeld else {
+        guard let held = table.slot(of: record.id.short)?.member.record, held.id == record.id else {
             // A full table, a taken short id: the only reasons not to hold it.
             let isExcused = bounds.members < 64 || (shorts[record.id.short.rawValue]?.count ?? 0) > 1
             if !isExcused { report(.m1, receiver, "was told of \(record.id.short) and does not hold it") }
             return
         }
-        let held = (row.incarnation, sessions[Int(row.session)].id.rawValue)
-        if held < (record.incarnation.rawValue, record.session.rawValue) {
-            report(.m1, receiver, "was told \(record.incarnation) of \(record.id.short) and holds \(row.incarnation)")
+        if (held.incarnation, held.session) < (record.incarnation, record.session) {
+            report(.m1, receiver, "was told \(record.incarnation) of \(record.id.short) and holds \(held.incarnation)")
         }
     }
 
-    private mutating func heard(_ receiver: Int, _ news: StateNews, own: MemberRecord, local: Instant) {
+    private mutating func heard(
+        _ receiver: Int, _ news: StateNews, own: MemberRecord, table: MemberTable, local: Instant
+    ) {
         guard news.subject == own.id.short else {
-            guard let identity = identity(meant: news.subject, by: receiver) else { return }
-            let row = row(receiver, identity)
-            guard row.isHeld, sessions[Int(row.session)].id.life == news.life,
-                row.incarnation == news.incarnation.rawValue, row.status < news.status.rawValue
+            guard let held = table.slot(of: news.subject)?.member.record, held.session.life == news.life,
+                held.incarnation == news.incarnation, held.status < news.status, let identity = identities[held.id],
+                // News of a life that was not known is passed over: it comes again with its record.
+                !truths[receiver].adopted.contains(identity)
             else { return }
             return report(.m1, receiver, "was told that \(news.subject) is \(news.status.word) and does not hold it so")
         }

@@ -49,6 +49,11 @@ struct Observer: Sendable {
         var dialled: [(to: PeerAddress, at: Instant)] = []
         /// When it was late, on its own clock, and by how much: the latest.
         var lags: [(at: Instant, lag: Nanoseconds)] = []
+        /// Identities that the last input made known.
+        var adopted: [Int] = []
+        /// Before the last input.
+        var isCalled = ReplicaShortID(rawValue: 0)
+        var wasCalled = ReplicaShortID(rawValue: 0)
         /// As it was after the last input.
         var incarnation = Incarnation(rawValue: 0)
         var saidSession = SessionID(rawValue: 0)

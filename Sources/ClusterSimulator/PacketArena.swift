@@ -15,6 +15,8 @@ final class PacketArena {
         var count: UInt16 = 0
         /// Packets that led to it, each in answer to the one before.
         var depth: UInt8 = 0
+        /// Those of them that were hellos, without another between them.
+        var hellos: UInt8 = 0
         /// Changed on its way.
         var isDamaged = false
         var from = PeerAddress(high: 0, low: 0, port: 0)
@@ -78,6 +80,15 @@ final class PacketArena {
     /// Good until the next `keep`.
     func packet(_ slot: UInt32) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: bytes + Int(slot) * Self.slotBytes, count: Int(provenance[Int(slot)].count))
+    }
+
+    func isHello(_ slot: UInt32) -> Bool { packet(slot).first.map { $0 & 0xf == 1 } ?? false }
+
+    /// What is between the inner header and the tag, of a packet that was applied.
+    func text(_ slot: UInt32) -> UnsafeRawBufferPointer {
+        let bytes = packet(slot)
+        let clear = Datagram.clearHeaderBytes + (isHello(slot) ? Datagram.helloBytes : 0) + Datagram.innerHeaderBytes
+        return UnsafeRawBufferPointer(rebasing: bytes[clear..<(bytes.count - Datagram.tagBytes)])
     }
 
     /// Cuts the packet short or flips a bit of it.

@@ -13,7 +13,7 @@ extension World {
                 UnsafeRawBufferPointer(rebasing: $0[entry.start..<(entry.start + entry.count)])
             }
             hash.update(datagram)
-            observer.sent(place, datagram, depth: Int(depth))
+            observer.sent(place, datagram, depth: Int(depth), hellos: Int(hellos))
             send(datagram, from: place, to: entry.to)
         }
     }
@@ -32,6 +32,7 @@ extension World {
         provenance.intended = UInt32(to)
         provenance.sealedAt = now
         provenance.depth = depth
+        provenance.hellos = hellos
         provenance.from = Hosts.address(processes[place].host, port: processes[place].sourcePort)
         let packet = arena.keep(datagram, provenance)
         if let arrives = passage.arrives {
@@ -151,6 +152,9 @@ extension World {
         processes[place].isGoneForGood = isForGood
         // Systems close files in order when a process ends.
         while processes[place].disk.sync() != nil {}
-        if let restart { agenda.add(WorldEvent(.start, target: place), at: now + restart) }
+        guard let restart else { return }
+        // Told to leave before the faults ended, gone after that: it is back at once.
+        if phase != .faults { beginHealing() }
+        agenda.add(WorldEvent(.start, target: place), at: now + (phase == .faults ? restart : .milliseconds(100)))
     }
 }

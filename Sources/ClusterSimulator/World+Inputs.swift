@@ -229,14 +229,16 @@ extension World {
         let isApplied = listens && dropped == nil
         if isApplied { arena.noteApplied(packet, by: place, life: life) }
         depth = min(provenance.depth, 250) + 1
+        hellos = arena.isHello(packet) ? min(provenance.hellos, 250) + 1 : 0
         perform(place, local: local, lag: lag)
-        if isApplied, let own = processes[place].replica?.machine.membership.own {
-            let isHello = arena.packet(packet)[0] & 0xf == 1
-            let clear = Datagram.clearHeaderBytes + (isHello ? Datagram.helloBytes : 0) + Datagram.innerHeaderBytes
-            let bytes = arena.packet(packet)
-            observer.heard(
-                place, UnsafeRawBufferPointer(rebasing: bytes[clear..<(bytes.count - Datagram.tagBytes)]), own: own,
-                local: local)
+        // Whoever has just begun another life has not read on.
+        if isApplied, processes[place].isUp, observer.note(place).isDurable {
+            let text = arena.text(packet)
+            if observer.hasNews(text) {
+                observer.heard(
+                    place, text, own: processes[place].replica!.machine.membership.own,
+                    table: processes[place].replica!.machine.membership.table, local: local)
+            }
         }
         arena.release(packet)
     }
@@ -258,6 +260,7 @@ extension World {
         let local = processes[place].clock.local(now)
         processes[place].replica!.machine.handle(input, at: local, datagrams: &outbox, into: &effects)
         depth = 0
+        hellos = 0
         perform(place, local: local, lag: lag)
     }
 

@@ -179,7 +179,7 @@ extension World {
             quietBytesPerSecond.append(bytes)
             // Whoever is gone is asked for now and then, so that a cut that has healed is found.
             let gone = processes[place].replica?.machine.membership.table.deadCount ?? 0
-            if bytes > (gone > 0 ? 3 : 1) * idleBytesMax, network.weather.loss == 0 {
+            if bytes > (gone > 0 ? 16 : 5) * idleBytesMax / 4, network.weather.loss == 0 {
                 observer.report(.quiet, place, "sends \(bytes) bytes a second when nothing happens")
             }
             if ticks > Self.idleTicksMax { observer.report(.quiet, place, "wakes \(ticks) times a second for nothing") }

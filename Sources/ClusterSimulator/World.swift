@@ -62,6 +62,7 @@ struct World {
 
     /// The causal depth of what is being sent.
     var depth: UInt8 = 0
+    var hellos: UInt8 = 0
 
     init(_ options: SimulationOptions, tell: ((String) -> Void)? = nil) {
         self.options = options

@@ -28,6 +28,9 @@ struct Knocking: Sendable {
     var known: [PeerAddress] = []
     /// By an operator's word.
     var ordered: [PeerAddress] = []
+    /// Members who speak with keys that are not known here. Asked once each, in the next round.
+    var estranged: [PeerAddress] = []
+    static let estrangedMax = 4
     /// What turned out to be this replica itself.
     var own: [PeerAddress] = []
     var queue: [PeerAddress] = []

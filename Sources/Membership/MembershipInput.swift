@@ -35,6 +35,8 @@ package struct StreamID: Hashable, Comparable, Sendable {
 package enum MembershipCommand: Sendable {
     /// Knock on these addresses as well.
     case join([PeerAddress])
+    /// Knock there although a member lives there: it seals with a key that is not known here, so a rotation was missed.
+    case rejoin(PeerAddress)
     /// Say goodbye and end with the effect `left`.
     case leave
     case forceLeave(ReplicaID, prune: Bool)

@@ -68,6 +68,8 @@ extension MembershipMachine {
         knocking.wasOnlyRefused = true
         var candidates: [PeerAddress] = []
         let isAlone = table.presentCount == 0
+        for address in knocking.estranged where !candidates.contains(address) { candidates.append(address) }
+        knocking.estranged.removeAll()
         for address in addresses + knocking.ordered + (isAlone ? knocking.known : [])
         where candidates.count < Knocking.addressesMax && !candidates.contains(address) && isStrange(address) {
             candidates.append(address)

@@ -13,6 +13,12 @@ extension MembershipMachine {
                 knocking.ordered.append(address)
             }
             if mayspeak, !knocking.isResolving, knocks.isEmpty { knocking.nextRound = now }
+        case .rejoin(let address):
+            guard mayspeak, !knocking.estranged.contains(address),
+                knocking.estranged.count < Knocking.estrangedMax
+            else { return }
+            knocking.estranged.append(address)
+            if !knocking.isResolving, knocks.isEmpty { knocking.nextRound = now }
         case .leave: leave(at: now, into: &effects)
         case .forceLeave(let id, let prune):
             guard mayspeak, let member = table.slot(of: id.short)?.member, member.id == id else { return }

@@ -8,8 +8,8 @@ import WireCoding
 /// the ring.
 struct UnknownKeys: Hashable, Sendable {
     static let enough = 3
-    /// [ours]
-    static let joinsEvery = Nanoseconds.seconds(10)
+    /// [ours]: two parts of a flock that both rotated while they were cut off find each other's keys within seconds.
+    static let joinsEvery = Nanoseconds.seconds(2)
 
     private var count = 0
     private var joinsAfter = Instant.zero
@@ -91,7 +91,7 @@ extension ReplicaMachine {
         guard membership.table.slots.contains(where: { $0.member.record.address == source }),
             unknownKeys.heard(at: now)
         else { return }
-        tell(.command(.join([source])), at: now, into: &effects)
+        tell(.command(.rejoin(source)), at: now, into: &effects)
     }
 
     mutating func useKeyring() {
