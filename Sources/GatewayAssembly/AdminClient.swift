@@ -10,6 +10,8 @@ package struct AdminClient: Sendable {
 
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
+        /// The replica was reached and said no; asking again would not help.
+        package let isRefusal: Bool
     }
 
     package enum Method: String, Sendable { case get = "GET", post = "POST", delete = "DELETE" }
@@ -72,12 +74,13 @@ package struct AdminClient: Sendable {
     }
 
     private func unreachable(_ error: any Error) -> Failure {
-        Failure(description: "\(base) cannot be asked: \(error); is a replica running there? (--url)")
+        Failure(description: "\(base) cannot be asked: \(error); is a replica running there? (--url)", isRefusal: false)
     }
 
     private func refused(_ path: String, _ status: Int, _ body: [UInt8]) -> Failure {
         let words = String(decoding: body.prefix(Self.refusalBytesMax), as: UTF8.self)
-        return Failure(description: "\(base)\(path) answered \(status): \(words)")
+        return Failure(
+            description: "\(base)\(path) answered \(status): \(words)", isRefusal: (400..<500).contains(status))
     }
 
     /// One part of a path, with every byte that has a meaning in one written as its number.

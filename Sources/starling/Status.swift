@@ -38,7 +38,7 @@ struct Monitor: AsyncParsableCommand {
                 }
             } catch {
                 FlockOptions.complain(error.description)
-                if once { throw ExitCode(69) }
+                if once || error.isRefusal { throw ExitCode(69) }
             }
             if once { return }
             try await Task.sleep(for: Self.patience)

@@ -12,6 +12,7 @@ import pytest
 
 from flock.detached import Ledger, birth
 from flock.repository import ROOT
+from up import NGINX
 
 
 @pytest.fixture
@@ -53,6 +54,15 @@ def test_a_flock_outlives_the_script_and_ends_whole(flock):
     assert all(birth(entry["pid"]) != entry["birth"] for entry in entries)
     assert not flock.ledger.folder.exists()
     assert "nothing was ended" in flock("down")
+
+
+@pytest.mark.skipif(not NGINX, reason="nginx is not installed")
+def test_nginx_may_stand_before_them(flock):
+    told = flock("up", "2", "--nginx", "--workers", "0", "--port", "0", "--gossip", "0")
+    entries = {entry["name"]: entry for entry in flock.ledger.entries()}
+    assert f"STARLING_URL=http://127.0.0.1:{entries['nginx']['port']}" in told
+    assert status_of(entries["nginx"]["port"], "/livez") == 200
+    assert "3 processes ended" in flock("down")
 
 
 def test_down_leaves_a_process_alone_that_has_only_the_number(flock):
