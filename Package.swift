@@ -156,7 +156,8 @@ if !coreOnly {
             "GatewayAssembly",
             [
                 "Determinism", "ReplicaCore", "ExchangeFlow", "Balancing", "InferenceDialect", "KeyReplication",
-                "Placement", "UpstreamLane", "WorkerProbe", "Telemetry", "Settings", "HTTPEdge",
+                "Placement", "UpstreamLane", "WorkerProbe", "Telemetry", "Settings", "HTTPEdge", "GossipDriver",
+                "Membership", "WireCoding", "RateLimiting",
                 from("async-http-client", "AsyncHTTPClient"), from("swift-crypto", "Crypto"),
                 from("swift-log", "Logging"), from("swift-metrics", "Metrics"),
                 from("swift-service-lifecycle", "ServiceLifecycle"), from("swift-service-lifecycle", "UnixSignals"),

@@ -4,7 +4,7 @@
 /// It is written beside its place with mode 0600 and then linked there, which fails when the name exists: of two processes
 /// starting at once one makes the secret and the other reads it, whole. A file that others may read is refused rather
 /// than used.
-import Crypto
+package import Crypto
 
 #if canImport(Darwin)
     import Darwin

@@ -1,5 +1,6 @@
 /// Builds one replica from its settings and runs it until it is told to stop. The only place that knows all names.
 import Balancing
+import GossipDriver
 import HTTPEdge
 import KeyReplication
 import Logging
@@ -60,9 +61,26 @@ package enum Gateway {
                 started: loaded, load: reload, routing: routing, configuration: configuration, desk: desk,
                 loadPolicy: loadPolicy,
                 workerTLS: workerTLS, levels: levels, logger: logger)
+            let wake: @Sendable ([WorkerIndex]) -> Void = { workers in
+                let view = routing.view.value
+                for model in view.models
+                where model.placements.contains(where: { workers.contains(view.workers[$0.position].index) }) {
+                    desk.wakeNext(model.index)
+                }
+            }
+            let late = LateProbes()
+            let orders = OrderedWorkers(routing: routing, board: board)
+            let flock =
+                settings.gossip.isEnabled
+                ? secret.map { secret in
+                    FlockService(
+                        settings: settings, secret: secret, version: version, routing: routing, board: board,
+                        orders: orders, logger: logger, onEased: wake, onProbe: { late.look(at: $0) })
+                } : nil
             let state = ReplicaState(
                 settings: settings, version: version, routing: routing, board: board, desk: desk,
-                tallies: lanes.tallies, decisions: lanes.decisions, poison: poison, reloader: reloader)
+                tallies: lanes.tallies, decisions: lanes.decisions, poison: poison, reloader: reloader, orders: orders,
+                flock: flock)
             let probes = ProbeService(
                 routing: routing.view, board: board, desk: desk,
                 interval: .seconds(settings.loadBalancing.probeIntervalSeconds), loadPolicy: loadPolicy,
@@ -75,7 +93,9 @@ package enum Gateway {
                     for _ in 0..<worker.slots {
                         for position in positions { desk.wakeNext(view.models[position].index) }
                     }
-                }, logger: logger)
+                }, onChange: { flock?.observed($0, $1) }, logger: logger)
+            late.begin(probes)
+            if let flock { metrics.register { FlockMetrics(service: flock, routing: routing).families() } }
             metrics.register(
                 source: LaneMetrics(
                     tallies: lanes.tallies, routing: routing.view, board: board, desk: desk, probes: probes.counts
@@ -84,7 +104,7 @@ package enum Gateway {
             metrics.register { replicaFacts(state, reloader, writer) }
             try await serve(
                 settings, keys: keys, lanes: lanes, state: state, reloader: reloader, metrics: metrics, group: group,
-                probes: probes, readyFile: readyFile, logger: logger, flush: { writer.close() })
+                probes: probes, flock: flock, readyFile: readyFile, logger: logger, flush: { writer.close() })
             try? await group.shutdownGracefully()
         } catch {
             try? await group.shutdownGracefully()
@@ -94,11 +114,16 @@ package enum Gateway {
 
     private static func serve(
         _ settings: GatewaySettings, keys: Published<KeyTable>, lanes: Lanes, state: ReplicaState, reloader: Reloader,
-        metrics: MetricRegistry, group: MultiThreadedEventLoopGroup, probes: ProbeService, readyFile: String?,
-        logger: Logger, flush: @escaping @Sendable () -> Void
+        metrics: MetricRegistry, group: MultiThreadedEventLoopGroup, probes: ProbeService, flock: FlockService?,
+        readyFile: String?, logger: Logger, flush: @escaping @Sendable () -> Void
     ) async throws {
         let router = EdgeRouter.make(
-            settings: settings.server, facts: state, authenticator: CredentialJudge(keys: keys), metrics: metrics)
+            settings: settings.server, facts: state, authenticator: CredentialJudge(keys: keys), metrics: metrics,
+            flock: flock.map { service in
+                GossipDesk(
+                    service: service, name: settings.replica.name, version: state.version,
+                    isDraining: { state.isDraining })
+            })
         let laneSettings = LanePolicy.laneSettings(settings.server)
         let isTLS = settings.server.tls != nil
         let readiness = Readiness(file: readyFile, host: settings.server.host, version: state.version, logger: logger)
@@ -106,13 +131,20 @@ package enum Gateway {
             settings: settings.server, group: group, router: router,
             makeLaneHandlers: {
                 [LaneHandler(settings: laneSettings, factory: lanes.ofThisLoop(), isTLS: isTLS)]
-            }, logger: logger, onBound: { readiness.announce(port: $0) })
+            }, logger: logger,
+            onBound: { port in
+                readiness.announce(port: port)
+                flock?.begin(httpPort: port)
+            })
         let notice = DrainNotice(
             state: state, lanes: lanes, noticeSeconds: settings.server.drainNoticeSeconds,
             drainSeconds: settings.server.drainSeconds, logger: logger)
-        var configuration = ServiceGroupConfiguration(services: [probes, listener, notice], logger: logger)
+        // Ended in the reverse order: whoever leaves the flock has ended everything else.
+        let begun: [any Service] = flock.map { [$0] } ?? []
+        var configuration = ServiceGroupConfiguration(services: begun + [probes, listener, notice], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(
-            settings.server.drainNoticeSeconds + settings.server.drainSeconds + lastWordsSeconds)
+            settings.server.drainNoticeSeconds + settings.server.drainSeconds + lastWordsSeconds
+                + (flock == nil ? 0 : FlockService.goodbyeSeconds))
         let services = ServiceGroup(configuration: configuration)
         let signals = Signals(group: services, reloader: reloader, logger: logger, flush: flush)
         let trapped = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
@@ -131,13 +163,13 @@ package enum Gateway {
         return logger
     }
 
-    /// Nil when no client has to prove who it is.
+    /// Nil when neither clients nor replicas have to prove who they are.
     private static func secret(
         _ settings: GatewaySettings, _ logger: Logger
     ) throws(GatewayFailure) -> ClusterSecret? {
-        guard settings.auth.enabled else {
+        if !settings.auth.enabled {
             logger.warning("auth.enabled is false: whoever reaches this port may use every worker")
-            return nil
+            guard settings.gossip.isEnabled else { return nil }
         }
         let secret: ClusterSecret
         do throws(ClusterSecret.Failure) {
@@ -152,7 +184,7 @@ package enum Gateway {
     }
 
     private static func keyTable(_ settings: GatewaySettings, _ secret: ClusterSecret?) -> KeyTable {
-        guard let secret else { return .open }
+        guard settings.auth.enabled, let secret else { return .open }
         guard settings.auth.createAdminKey else { return .empty }
         let key = BootstrapKey(secret)
         return KeyTable([
@@ -186,6 +218,8 @@ package enum Gateway {
         switch error {
         case let failure as GatewayFailure: return failure
         case let failure as ListenerFailure: return .settings(failure.description)
+        case let failure as GossipFailure:
+            return failure.code == .listen ? .unavailable(failure.description) : .settings(failure.description)
         case let failure as IOError:
             let place = "\(settings.server.host):\(settings.server.port)"
             switch failure.errnoCode {
@@ -201,6 +235,15 @@ package enum Gateway {
         default: return .unavailable("the replica stopped: \(error)")
         }
     }
+}
+
+/// The way to probes that are made after those who ask for them.
+private final class LateProbes: Sendable {
+    private let probes = Mutex<ProbeService?>(nil)
+
+    func begin(_ service: ProbeService) { probes.withLock { $0 = service } }
+
+    func look(at workers: [WorkerIndex]) { probes.withLock { $0 }?.look(at: workers) }
 }
 
 /// Says once that the replica listens, to people and to scripts.

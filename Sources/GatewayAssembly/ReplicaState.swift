@@ -1,11 +1,13 @@
 /// What the router tells about this replica, gathered from where it lives.
 import Balancing
+import GossipDriver
 import HTTPEdge
 import ReplicaCore
 import Settings
 import Synchronization
 import Telemetry
 import UpstreamLane
+import WireCoding
 
 final class ReplicaState: GatewayFacts {
     let replicaName: String
@@ -18,12 +20,16 @@ final class ReplicaState: GatewayFacts {
     private let decisions: [DecisionLog]
     private let poisonTable: PoisonTable
     private let reloader: Reloader
+    private let orders: OrderedWorkers
+    private let flock: FlockService?
     private let draining = Atomic<Bool>(false)
     private let startedSeconds: Int
 
     init(
         settings: GatewaySettings, version: String, routing: RoutingTable, board: WorkerBoard, desk: AdmissionDesk,
-        tallies: [LockedTally], decisions: [DecisionLog], poison: PoisonTable, reloader: Reloader
+        tallies: [LockedTally], decisions: [DecisionLog], poison: PoisonTable, reloader: Reloader,
+        orders: OrderedWorkers,
+        flock: FlockService?
     ) {
         replicaName = settings.replica.name
         clusterName = settings.cluster.name
@@ -35,10 +41,15 @@ final class ReplicaState: GatewayFacts {
         self.decisions = decisions
         poisonTable = poison
         self.reloader = reloader
+        self.orders = orders
+        self.flock = flock
         startedSeconds = Int(TimestampText.nowMilliseconds() / 1_000)
     }
 
-    func beginDrain() { draining.store(true, ordering: .releasing) }
+    func beginDrain() {
+        draining.store(true, ordering: .releasing)
+        flock?.beginDrain()
+    }
 
     var isDraining: Bool { draining.load(ordering: .acquiring) }
 
@@ -46,6 +57,9 @@ final class ReplicaState: GatewayFacts {
 
     /// Workers that are down are no reason: every replica would say so at once, and then nobody answers at all.
     var reasonsNotReady: [String] {
+        if let flock, flock.gossip?.members.value.isReady != true {
+            return ["it has just started and looks for the other replicas"]
+        }
         let unasked = routing.unasked
         guard !unasked.isEmpty else { return [] }
         return [
@@ -127,14 +141,14 @@ final class ReplicaState: GatewayFacts {
     }
 
     func tellWorker(_ id: String, _ order: WorkerOrder) -> Bool {
-        guard let worker = routing.view.value.workers.first(where: { $0.id.rawValue == id }) else { return false }
-        let now = LoopClock.now()
-        switch order {
-        case .drain:
-            board.tellHealth(worker.index, .drain, at: now)
-            board.tellIfDrained(worker.index, at: now)
-        case .resume: board.tellHealth(worker.index, .resume, at: now)
-        }
+        let said: WorkerOrderNews.Order =
+            switch order {
+            case .drain: .drain
+            case .resume: .resume
+            case .remove: .remove
+            }
+        guard let short = orders.order(WorkerID(rawValue: id), said) else { return false }
+        flock?.gossip?.submit(.order(short, said))
         return true
     }
 
@@ -165,6 +179,11 @@ final class ReplicaState: GatewayFacts {
         json.field("running", board.running(worker.index))
         let now = LoopClock.now()
         if let foreign = board.loads.foreign(worker.index, at: now) { json.field("foreign", foreign) }
+        if board.flock.isShared {
+            json.field("running_elsewhere", board.flock.others(worker.index).running)
+            json.field("verdict", "\(board.flock.verdict(worker.index))")
+            json.field("monitored_here", board.flock.isMonitored(worker.index))
+        }
         json.field("slots", worker.slots)
         json.field("prompt_tokens_ahead", board.promptTokens(worker.index))
         json.field("output_tokens_ahead", board.outputTokens(worker.index))

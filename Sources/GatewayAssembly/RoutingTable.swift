@@ -8,6 +8,7 @@ import InferenceDialect
 import ReplicaCore
 import Settings
 import Synchronization
+import WireCoding
 
 final class RoutingTable: Sendable {
     /// Names of models that get an index in the life of a process. Indexes are never reused, since counters hang on
@@ -25,6 +26,8 @@ final class RoutingTable: Sendable {
         var limits: [WorkerID: [String: ModelLimits]] = [:]
         var indexes: [String: ModelIndex] = [:]
         var unserved: Set<String> = []
+        /// Taken out by an operator until they are resumed.
+        var removed: Set<WorkerID> = []
     }
 
     let view: Published<RoutingView>
@@ -55,6 +58,7 @@ final class RoutingTable: Sendable {
             state.allowlist = Set(settings.models.allowlist)
             state.strategy = strategy
             let ids = Set(workers.map(\.id))
+            state.removed.formIntersection(ids)
             state.told = state.told.filter { ids.contains($0.key) }
             state.limits = state.limits.filter { ids.contains($0.key) }
             view.publish(Self.view(&state))
@@ -80,10 +84,29 @@ final class RoutingTable: Sendable {
         }
     }
 
+    /// Configured, whether an operator took some out or not, with the models that they told.
+    var configured: [Worker] { state.withLock { state in state.workers.map { Self.withModels($0, state) } } }
+
+    /// Configured, whether an operator took it out or not.
+    func knows(_ id: WorkerID) -> Bool { state.withLock { $0.workers.contains { $0.id == id } } }
+
+    func workerID(of short: WorkerShortID) -> WorkerID? {
+        state.withLock { $0.workers.first { WorkerShortID(of: $0.id.rawValue) == short }?.id }
+    }
+
+    /// Takes a worker out of what the lane sees, or in again. Rings keep it: it is skipped there, so nobody else moves.
+    func setRemoved(_ id: WorkerID, _ isRemoved: Bool) {
+        state.withLock { state in
+            let hasChanged = isRemoved ? state.removed.insert(id).inserted : state.removed.remove(id) != nil
+            if hasChanged { view.publish(Self.view(&state)) }
+        }
+    }
+
     /// Workers whose models nobody knows yet: not declared and never told.
     var unasked: [String] {
         state.withLock { state in
-            state.workers.filter { $0.models.isEmpty && state.told[$0.id] == nil }.map(\.id.rawValue)
+            state.workers.filter { $0.models.isEmpty && state.told[$0.id] == nil && !state.removed.contains($0.id) }
+                .map(\.id.rawValue)
         }
     }
 
@@ -115,11 +138,7 @@ final class RoutingTable: Sendable {
         state.unserved.removeAll()
         var placements: [String: [RoutingView.Placement]] = [:]
         var order: [String] = []
-        let workers = state.workers.map { worker in
-            worker.models.isEmpty
-                ? worker.with(models: (state.told[worker.id] ?? []).map { WorkerModel(name: $0, upstreamName: $0) })
-                : worker
-        }
+        let workers = state.workers.filter { !state.removed.contains($0.id) }.map { withModels($0, state) }
         for (position, worker) in workers.enumerated() {
             let told = state.limits[worker.id] ?? [:]
             for model in worker.models where state.allowlist.isEmpty || state.allowlist.contains(model.name) {
@@ -144,6 +163,12 @@ final class RoutingTable: Sendable {
             entries.append(RoutingView.ModelEntry(name: name, index: index, placements: placements[name] ?? []))
         }
         return RoutingView(workers: workers, models: entries, aliases: state.aliases, strategy: state.strategy)
+    }
+
+    private static func withModels(_ worker: Worker, _ state: State) -> Worker {
+        worker.models.isEmpty
+            ? worker.with(models: (state.told[worker.id] ?? []).map { WorkerModel(name: $0, upstreamName: $0) })
+            : worker
     }
 
     private static func index(of name: String, _ state: inout State) -> ModelIndex? {

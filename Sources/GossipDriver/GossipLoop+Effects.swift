@@ -36,7 +36,10 @@ extension GossipLoop {
         case .keyring(let ring):
             writes.keyring = ring
             write()
-        case .keyringRefused(_, let refusal): shared.tell(.keyringRefused(refusal))
+            shared.keyring.publish(GossipShared.lines(of: ring))
+        case .keyringRefused(_, let refusal):
+            self.refusal = refusal
+            shared.tell(.keyringRefused(refusal))
         }
     }
 
@@ -66,6 +69,7 @@ extension GossipLoop {
             if case .acknowledged(let peer, let span, .direct) = fact {
                 shared.learn(peer, .nanoseconds(span.wholeNanoseconds))
             }
+            if case .udpBlocked = fact { membersChanged = true }
             shared.counters.add { $0.observe(fact) }
             log.observed(fact)
             shared.tell(.fact(fact))

@@ -43,6 +43,8 @@ final class GossipLoop {
     var acceptedNumber: UInt32 = 0
     var writes = PendingWrites()
     var membersChanged = false
+    /// Of the last order about keys.
+    var refusal: Keyring.Refusal?
     var leavers: [EventLoopPromise<Void>] = []
 
     /// Datagrams that are read before a tick [ours]: enough to hear everybody, and an end.
@@ -106,6 +108,13 @@ final class GossipLoop {
             place += 1
         }
         effects.removeAll(keepingCapacity: true)
+    }
+
+    /// Nil when the ring took it.
+    func order(_ command: KeyringCommand) -> Keyring.Refusal? {
+        refusal = nil
+        tell(.keyring(command))
+        return refusal
     }
 
     // MARK: Datagrams
@@ -195,6 +204,7 @@ final class GossipLoop {
         shownOwn = machine.membership.own
         let view = MembersView(
             own: machine.membership.own, others: machine.membership.members,
+            udpBlocked: machine.membership.table.slots.filter(\.isUDPBlocked).map(\.member.short),
             unixMillisecondsAtZero: clock.wallMilliseconds(at: .zero))
         shared.members.publish(view)
         hooks.membersChanged(view)

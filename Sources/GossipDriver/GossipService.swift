@@ -37,6 +37,7 @@ package final class GossipService: Sendable {
 
     package var members: Published<MembersView> { shared.members }
     package var flock: Published<FlockView> { shared.flock }
+    package var keyring: Published<[KeyLine]> { shared.keyring }
     package var counts: GossipCounts { shared.counters.value }
 
     /// Smoothed time of an answer by UDP; nil before the first.
@@ -62,6 +63,18 @@ package final class GossipService: Sendable {
             self.gossip.value.tell(input)
         }
         return true
+    }
+
+    /// What an operator orders about keys; nil when the ring took it.
+    package func order(_ command: KeyringCommand) async -> Keyring.Refusal? {
+        let refusal = gossip.eventLoop.submit { self.gossip.value.order(command) }
+        return try? await refusal.get()
+    }
+
+    /// Looks a name up now, on a thread that may block.
+    package func addresses(of name: String, port: UInt16) async -> [PeerAddress] {
+        let found = try? await names.runIfActive { SeedLookup.addresses(of: name, port: port) }
+        return found ?? []
     }
 
     /// Says goodbye, and returns when it was heard or its time is over. The sockets stay open until `shutdown`.
@@ -146,7 +159,7 @@ package final class GossipService: Sendable {
         names.start()
         let board = KeyBoard()
         let machine = ReplicaMachine(start, sealing: PacketSeal(secrets, board: board), at: .zero)
-        let shared = GossipShared(MembersView(own: machine.membership.own, unixMillisecondsAtZero: wall))
+        let shared = GossipShared(MembersView(own: machine.membership.own, unixMillisecondsAtZero: wall), keyring)
         let loop = group.next()
         let gossip = try await loop.submit {
             let log = GossipLog(logger)

@@ -4,7 +4,13 @@ import Membership
 import NIOCore
 import ReplicaCore
 import Synchronization
-import WireCoding
+package import WireCoding
+
+/// A traffic key as it is shown: never its bytes.
+package struct KeyLine: Hashable, Sendable {
+    package let id: UInt16
+    package let state: Keyring.State
+}
 
 final class GossipShared: Sendable {
     /// Events that a reader may be behind before it misses some [ours].
@@ -19,7 +25,16 @@ final class GossipShared: Sendable {
     private let readers = Mutex<[UInt64: AsyncStream<GossipEvent>.Continuation]>([:])
     private let numbers = Atomic<UInt64>(0)
 
-    init(_ first: MembersView) { members = Published(first) }
+    let keyring: Published<[KeyLine]>
+
+    init(_ first: MembersView, _ ring: Keyring) {
+        members = Published(first)
+        keyring = Published(Self.lines(of: ring))
+    }
+
+    static func lines(of ring: Keyring) -> [KeyLine] {
+        ring.slots.map { KeyLine(id: $0.entry.id, state: $0.standing) }
+    }
 
     func events() -> AsyncStream<GossipEvent> {
         let (stream, continuation) = AsyncStream.makeStream(

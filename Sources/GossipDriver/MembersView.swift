@@ -8,6 +8,8 @@ package struct MembersView: Sendable {
     package var own: MemberRecord
     /// Everybody else, sorted by short id, the gone included.
     package var others: [Member] = []
+    /// UDP to them does not pass, while TCP does.
+    package var udpBlocked: [ReplicaShortID] = []
     /// Whether this replica has found the flock, or founds one.
     package var isReady: Bool { own.flags.contains(.ready) }
     /// Of the wall clock where the machines' clock is zero, for what people read.

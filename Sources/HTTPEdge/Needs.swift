@@ -65,6 +65,8 @@ package enum WorkerOrder: String, CaseIterable, Sendable {
     case drain
     /// Back to work, after it has shown that it lives.
     case resume
+    /// Out of the registry until it is resumed.
+    case remove
 }
 
 package enum ReloadOutcome: Sendable {

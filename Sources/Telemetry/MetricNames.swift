@@ -87,7 +87,64 @@ package enum MetricNames {
     package static let processStartTime = gauge(
         "process_start_time_seconds", [], "Start of the process in seconds since 1970.")
 
+    // MARK: the flock
+    package static let members = gauge(
+        "starling_membership_members", ["status"], "Replicas that are known, this one included, by status.")
+    package static let memberChanges = counter(
+        "starling_membership_changes_total", ["to"], "Changes of a member's status as seen here.")
+    package static let incarnation = gauge(
+        "starling_membership_incarnation", [], "This replica's incarnation: it rises with each refutation and change.")
+    package static let awareness = gauge(
+        "starling_membership_awareness", [], "0 is well; up to 7 for a replica that hears others late and is patient.")
+    package static let probeFailures = counter(
+        "starling_membership_probe_failures_total", [], "Probes of members that nobody answered by any way.")
+    package static let suspicions = counter(
+        "starling_membership_suspicions_total", ["cause"], "Suspicions raised, by what raised them.")
+    package static let refutations = counter(
+        "starling_membership_refutations_total", [], "Times this replica was called gone and answered.")
+    package static let falseDeaths = counter(
+        "starling_membership_false_deaths_total", [], "Members held dead here that were alive all the time.")
+    package static let loopLate = counter(
+        "starling_membership_late_total", [], "Times the gossip's loop was late by more than 100 ms.")
+    package static let lossyClimate = gauge(
+        "starling_membership_lossy", [], "1 while the network around here loses much and waits are doubled.")
+    package static let udpBlocked = gauge(
+        "starling_membership_udp_blocked", [], "Members to which UDP does not pass while TCP does.")
+    package static let agreementMismatches = gauge(
+        "starling_membership_agreement_mismatch", [], "Members whose settings differ where all must say the same.")
+    package static let forcedRejoins = counter(
+        "starling_membership_forced_rejoins_total", [], "Times this replica was removed elsewhere and joined again.")
+    package static let renewals = counter(
+        "starling_membership_renewals_total", [], "Times this replica took a new identity.")
+    package static let gossipBytes = counter(
+        "starling_gossip_bytes_total", ["direction", "transport"],
+        "Bytes of gossip, without headers of IP, UDP and TCP.")
+    package static let gossipPackets = counter(
+        "starling_gossip_packets_total", ["direction"], "Datagrams of gossip.")
+    package static let gossipDropped = counter(
+        "starling_gossip_dropped_total", ["reason"], "Datagrams that were not taken, by reason.")
+    package static let gossipSyncs = counter(
+        "starling_gossip_syncs_total", ["reason"], "Comparisons of all records with one member, by what caused them.")
+    package static let rumoursDropped = counter(
+        "starling_gossip_rumours_dropped_total", [], "News given up for want of room; syncs make up for them.")
+    package static let workerVerdict = gauge(
+        "starling_worker_verdict", ["worker", "verdict"],
+        "1 for what all words on a worker mean for choosing it here, 0 for the others.")
+    package static let workerOthers = gauge(
+        "starling_worker_other_replicas_running", ["worker"], "Exchanges of other replicas on a worker now.")
+    package static let balancingPanics = gauge(
+        "starling_balancing_panic", [],
+        "Models of which others' words would take most workers away, so that they count for nothing.")
+    package static let ringParticipants = gauge(
+        "starling_placement_ring_replicas", [], "Replicas on the ring that divides monitoring and authority.")
+    package static let addressBlocks = gauge(
+        "starling_address_blocks", [], "Ranges of client addresses that are blocked now.")
+
     package static let all: [MetricName] = [
+        members, memberChanges, incarnation, awareness, probeFailures,
+        suspicions, refutations, falseDeaths, loopLate, lossyClimate, udpBlocked,
+        agreementMismatches, forcedRejoins, renewals, gossipBytes, gossipPackets, gossipDropped,
+        gossipSyncs, rumoursDropped, workerVerdict, workerOthers, balancingPanics, ringParticipants, addressBlocks,
         requests, requestSeconds, timeToFirstEvent, eventGap, gatewayOverhead, queueWait, queued,
         inFlight,
         cancellations, promptTokens, completionTokens, upstreamAttempts,

@@ -53,6 +53,8 @@ package final class ProbeService: Service {
         var toldSlots: [WorkerID: Int] = [:]
         var toldFailures: [WorkerID: String] = [:]
         var failedOnce: Set<WorkerID> = []
+        /// Somebody wants to hear of their next probe, whatever it says.
+        var looked: Set<WorkerID> = []
         /// Seconds that its last loads took, as its first tokens showed.
         var loads: [WorkerID: [Double]] = [:]
         var random: SeededGenerator
@@ -145,6 +147,7 @@ package final class ProbeService: Service {
             schedule.toldFailures = schedule.toldFailures.filter { ids.contains($0.key) }
             schedule.loads = schedule.loads.filter { ids.contains($0.key) }
             schedule.failedOnce.formIntersection(ids)
+            schedule.looked.formIntersection(ids)
             return workers.filter { worker in
                 guard !schedule.busy.contains(worker.id) else { return false }
                 if let due = schedule.due[worker.id], due > now {
@@ -234,7 +237,10 @@ package final class ProbeService: Service {
     package func look(at workers: [WorkerIndex]) {
         let ids = routing.value.workers.filter { workers.contains($0.index) }.map(\.id)
         schedule.withLock { schedule in
-            for id in ids { schedule.due[id] = .zero }
+            for id in ids {
+                schedule.due[id] = .zero
+                schedule.looked.insert(id)
+            }
         }
     }
 
@@ -244,6 +250,10 @@ package final class ProbeService: Service {
     private func probe(_ worker: Worker, _ client: ProbeClient) async {
         let result = await round(of: worker, client)
         asked(worker, result)
+        let condition = board.condition(worker.index)
+        let isWanted = schedule.withLock { $0.looked.remove(worker.id) != nil }
+        // A worker that is down is told again each time: an old word that it is well must not outlive this one.
+        if isWanted || condition.word == "down" { onChange(worker, condition) }
         counts.note(worker.index, result)
     }
 

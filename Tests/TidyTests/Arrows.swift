@@ -54,7 +54,7 @@ struct Arrows: Sendable {
             "WorkerSimulator": nio.union(["Determinism", "SimulatedWorker", "Logging"]),
             "GatewayAssembly": nio.union([
                 "Determinism", "ReplicaCore", "ExchangeFlow", "Balancing", "InferenceDialect", "KeyReplication",
-                "Placement",
+                "Placement", "GossipDriver", "Membership", "WireCoding", "RateLimiting",
                 "UpstreamLane", "WorkerProbe", "Telemetry", "Settings", "HTTPEdge", "AsyncHTTPClient", "Crypto",
                 "Logging", "Metrics",
                 "ServiceLifecycle", "UnixSignals", "NIOSSL", "Hummingbird",

@@ -20,8 +20,8 @@ struct AdminRoutes: Sendable {
         return EdgeAnswer.json(.ok, page)
     }
 
-    /// `POST /admin/workers/{id}/drain` and `…/resume`: the worker as it is after that. Holds for this replica, until it
-    /// restarts.
+    /// `POST /admin/workers/{id}/drain` and `…/resume`: the worker as it is after that. Holds for all replicas that gossip
+    /// with this one; where none does, until it restarts.
     func order(path: String) throws(EdgeError) -> Response {
         guard let order = WorkerOrder.allCases.first(where: { path.hasSuffix("/\($0.rawValue)") }) else {
             throw .notFound(.post, path)
@@ -29,6 +29,13 @@ struct AdminRoutes: Sendable {
         let id = try Self.id(String(path.dropLast(order.rawValue.count + 1)))
         guard facts.tellWorker(id, order), let page = facts.worker(id) else { throw .workerNotFound(id) }
         return EdgeAnswer.json(.ok, page)
+    }
+
+    /// `DELETE /admin/workers/{id}`: out of the registry of all replicas until it is resumed.
+    func remove(path: String) throws(EdgeError) -> Response {
+        let id = try Self.id(path)
+        guard facts.tellWorker(id, .remove) else { throw .workerNotFound(id) }
+        return EdgeAnswer.json(.ok, facts.workers())
     }
 
     static let decisionsPrefix = "/admin/decisions/"

@@ -55,6 +55,7 @@ package enum EdgeRouter {
         admin.get("/admin/workers") { _, _ in adminRoutes.workers() }
         admin.get("/admin/workers/**") { request, _ in try adminRoutes.worker(path: request.uri.path) }
         admin.post("/admin/workers/**") { request, _ in try adminRoutes.order(path: request.uri.path) }
+        admin.delete("/admin/workers/**") { request, _ in try adminRoutes.remove(path: request.uri.path) }
         admin.get("/admin/decisions/**") { request, _ in try adminRoutes.decision(path: request.uri.path) }
         admin.get("/admin/poison") { _, _ in adminRoutes.poison() }
         admin.delete("/admin/poison") { _, _ in try adminRoutes.forgetPoison(path: nil) }

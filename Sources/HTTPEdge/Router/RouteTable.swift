@@ -31,7 +31,7 @@ struct RouteTable: Sendable {
         Entry(path: "/v1/cluster/keyring/", methods: [.post], isPrefix: true),
         Entry(path: "/admin/config/reload", methods: [.post]),
         Entry(path: "/admin/workers", methods: [.get, .head]),
-        Entry(path: "/admin/workers/", methods: [.get, .head, .post], isPrefix: true),
+        Entry(path: "/admin/workers/", methods: [.get, .head, .post, .delete], isPrefix: true),
         Entry(path: "/admin/decisions/", methods: [.get, .head], isPrefix: true),
         Entry(path: "/admin/poison", methods: [.get, .head, .delete]),
         Entry(path: "/admin/poison/", methods: [.delete], isPrefix: true),

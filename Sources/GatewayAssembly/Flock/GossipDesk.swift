@@ -1,0 +1,188 @@
+/// The flock for its operators: what the gossip shows, as pages, and what they order of it.
+import GossipDriver
+import HTTPEdge
+import Membership
+import Placement
+import ReplicaCore
+import Settings
+import Telemetry
+import UpstreamLane
+import WireCoding
+
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+final class GossipDesk: FlockDesk {
+    private let service: FlockService
+    private let state: @Sendable () -> Bool
+    private let own: OwnRow
+
+    /// What is said of this replica before its gossip has begun.
+    struct OwnRow: Sendable {
+        let name: String
+        let version: String
+    }
+
+    /// `isDraining`: it is about to leave.
+    init(service: FlockService, name: String, version: String, isDraining: @escaping @Sendable () -> Bool) {
+        self.service = service
+        state = isDraining
+        own = OwnRow(name: name, version: version)
+    }
+
+    // MARK: Pages
+
+    func members() async -> [MemberRow] {
+        guard let gossip = service.gossip else { return [] }
+        return MemberPages.rows(of: gossip.members.value, gossip)
+    }
+
+    func status() async -> FlockStatus {
+        guard let gossip = service.gossip else {
+            return FlockStatus(
+                members: [], replicaRing: .init(version: Self.hex(0), participants: 0),
+                workerRing: .init(version: Self.hex(0), participants: 0),
+                gossip: FlockStatus.Gossip(state: "starting", mode: "direct", agreement: ""))
+        }
+        let view = gossip.members.value
+        let flock = gossip.flock.value
+        let counts = gossip.counts
+        let rates = service.traffic.rates
+        let present = view.others.filter { !$0.status.isGone }
+        let word =
+            state() ? "leaving" : !view.isReady ? "joining" : present.isEmpty ? "alone" : "joined"
+        let disagreeing = present.filter { $0.record.agreement != view.own.agreement }.map { "\($0.record.name)" }
+        return FlockStatus(
+            members: MemberPages.rows(of: view, gossip),
+            replicaRing: .init(version: Self.hex(flock.ring.version), participants: flock.ring.participants.count),
+            workerRing: .init(version: Self.hex(UInt64(flock.views.workerRing)), participants: flock.workers.count),
+            gossip: FlockStatus.Gossip(
+                state: word, mode: present.count < MembershipTiming.lan.directMax ? "direct" : "epidemic",
+                awareness: counts.awareness, isLossy: view.own.flags.contains(.lossy), bytesSentPerSecond: rates.sent,
+                bytesReceivedPerSecond: rates.received,
+                dropped: DropReason.allCases.map { .init(reason: $0.word, count: counts.dropped($0)) },
+                primaryKey: view.own.keyIDs.primary, agreement: MemberPages.agreement(view.own),
+                disagreeing: disagreeing))
+    }
+
+    func reachability() async -> ReachabilityPage {
+        guard let gossip = service.gossip else { return ReachabilityPage(asked: 0) }
+        let view = gossip.members.value
+        let suspects = view.others.filter { $0.status == .suspect || $0.status == .dead }
+        return ReachabilityPage(
+            asked: view.others.count,
+            failures: suspects.map { .init(from: own.name, to: "\($0.record.name)", why: $0.status.word) })
+    }
+
+    func keyring() async -> KeyringPage {
+        guard let gossip = service.gossip else { return KeyringPage(keys: [], members: 0) }
+        let view = gossip.members.value
+        let present = view.others.filter { !$0.status.isGone }
+        let keys = gossip.keyring.value.map { key in
+            KeyringPage.Key(
+                id: key.id, state: key.state.word,
+                holders: 1 + present.reduce(0) { $0 + ($1.record.keyIDs.contains(key.id) ? 1 : 0) })
+        }
+        return KeyringPage(keys: keys, members: present.count + 1)
+    }
+
+    func events() async -> AsyncStream<FlockEvent> {
+        guard let gossip = service.gossip else { return AsyncStream { $0.finish() } }
+        let events = gossip.events()
+        return AsyncStream(bufferingPolicy: .bufferingOldest(1_024)) { continuation in
+            let task = Task {
+                var number = 0
+                for await event in events {
+                    guard let page = FlockEventText.page(event, in: gossip.members.value) else { continue }
+                    number += 1
+                    continuation.yield(
+                        FlockEvent(
+                            number: number, atSeconds: Double(LoopClock.wallMilliseconds()) / 1_000, kind: page.kind,
+                            name: page.name, id: page.id, text: page.text))
+                }
+                continuation.finish()
+            }
+            continuation.onTermination = { _ in task.cancel() }
+        }
+    }
+
+    // MARK: Orders
+
+    func join(_ seeds: [SeedAddress]) async throws(FlockRefusal) {
+        let gossip = try begun()
+        var addresses: [PeerAddress] = []
+        for seed in seeds {
+            switch seed {
+            case .address(let address): addresses.append(address)
+            case .name(let name, let port): addresses += await gossip.addresses(of: name, port: port)
+            }
+        }
+        guard !addresses.isEmpty else {
+            throw FlockRefusal(
+                .unknown, code: "seed_not_found",
+                "None of these names has an address now. Write addresses, or names that this replica can look up.")
+        }
+        gossip.submit(.membership(.command(.join(addresses))))
+    }
+
+    func leave() async throws(FlockRefusal) {
+        _ = try begun()
+        // The same end as an operator's signal: notice, running answers, goodbye.
+        kill(getpid(), SIGTERM)
+    }
+
+    func forceLeave(_ member: String, prune: Bool) async throws(FlockRefusal) -> MemberRow {
+        let gossip = try begun()
+        let view = gossip.members.value
+        let named = view.others.filter {
+            "\($0.record.name)" == member || (member.utf8.count >= 4 && "\($0.id)".hasPrefix(member.lowercased()))
+        }
+        if "\(view.own.name)" == member || "\(view.own.id)".hasPrefix(member.lowercased()) {
+            throw FlockRefusal(
+                .conflict, code: "member_is_self",
+                "This replica does not remove itself: starling leave ends it in order.")
+        }
+        guard let found = named.first else {
+            throw FlockRefusal(
+                .unknown, code: "member_not_found",
+                "No member has this name or id. starling members lists those that are known.")
+        }
+        guard named.count == 1 else {
+            throw FlockRefusal(
+                .unclear, code: "member_unclear",
+                "\(named.count) members are meant. Give more digits of the id that starling members shows.")
+        }
+        gossip.submit(.membership(.command(.forceLeave(found.id, prune: prune))))
+        return MemberPages.row(of: found, view, gossip)
+    }
+
+    func tell(_ order: KeyringOrder) async throws(FlockRefusal) -> KeyringPage {
+        let gossip = try begun()
+        let command: KeyringCommand
+        switch order {
+        case .install: command = .install(ClusterSecrets.drawTrafficKey())
+        case .use(let id): command = .use(id)
+        case .remove(let id, let now): command = .remove(id, isImmediate: now)
+        }
+        if let refusal = await gossip.order(command) { throw KeyringWords.refusal(refusal) }
+        return await keyring()
+    }
+
+    private func begun() throws(FlockRefusal) -> GossipService {
+        guard let gossip = service.gossip else {
+            throw FlockRefusal(
+                .conflict, code: "gossip_starting", "This replica has just started and does not gossip yet. Ask again.")
+        }
+        return gossip
+    }
+
+    private static func hex(_ value: UInt64) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+    }
+}

@@ -1,0 +1,64 @@
+/// Members as people read them.
+import GossipDriver
+import HTTPEdge
+import Membership
+import WireCoding
+
+enum MemberPages {
+    /// This replica first, then the others by name. Whom an operator pruned is left out.
+    static func rows(of view: MembersView, _ gossip: GossipService) -> [MemberRow] {
+        let others = view.others.filter { !$0.isPruned }.map { row(of: $0, view, gossip) }
+        return [own(view)] + others.sorted { ($0.name, $0.id) < ($1.name, $1.id) }
+    }
+
+    static func row(of member: Member, _ view: MembersView, _ gossip: GossipService) -> MemberRow {
+        var row = row(of: member.record, member.status.word, sinceMilliseconds: view.since(member))
+        if let trip = gossip.roundTrip(to: member.short) { row.rttMilliseconds = trip.wholeMicroseconds / 1_000 }
+        row.detail.isUDPBlocked = view.udpBlocked.contains(member.short)
+        return row
+    }
+
+    static func agreement(_ record: MemberRecord) -> String { hex(UInt64(record.agreement), digits: 8) }
+
+    private static func own(_ view: MembersView) -> MemberRow {
+        var row = row(of: view.own, MemberStatus.alive.word, sinceMilliseconds: view.unixMillisecondsAtZero)
+        row.detail.isSelf = true
+        return row
+    }
+
+    private static func row(
+        of record: MemberRecord, _ status: String, sinceMilliseconds: UInt64
+    ) -> MemberRow {
+        let keys = [record.keyIDs.primary, record.keyIDs.second, record.keyIDs.third, record.keyIDs.fourth]
+        return MemberRow(
+            name: "\(record.name)", status: status, id: "\(record.id)", session: "\(record.session)",
+            incarnation: record.incarnation.rawValue, address: "\(record.address)",
+            isReady: record.flags.contains(.ready), agreement: agreement(record),
+            version: "\(record.versionMajor).\(record.versionMinor)",
+            sinceSeconds: Double(sinceMilliseconds) / 1_000,
+            detail: MemberRow.Detail(
+                flags: flags(record.flags), httpPort: record.httpPort, protocolMin: record.protocolMin,
+                protocolMax: record.protocolMax, keys: keys.filter { $0 != 0 }))
+    }
+
+    private static func flags(_ flags: MemberFlags) -> [String] {
+        let words: [(MemberFlags, String)] = [
+            (.ready, "ready"), (.settled, "settled"), (.draining, "draining"), (.diskFull, "disk_full"),
+            (.stale, "stale"), (.lossy, "lossy"),
+        ]
+        return words.filter { flags.contains($0.0) }.map(\.1)
+    }
+
+    static func hex(_ value: UInt64, digits count: Int) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: max(0, count - digits.utf8.count)) + digits
+    }
+}
+
+extension Duration {
+    /// Microseconds, as a number for people.
+    fileprivate var wholeMicroseconds: Double {
+        let (seconds, attoseconds) = components
+        return (Double(seconds) * 1e6 + Double(attoseconds) / 1e12).rounded()
+    }
+}
