@@ -11,6 +11,8 @@ package enum GossipEvent: Sendable {
     /// Of workers and rings.
     case workerFact(WorkerFlock.Fact)
     case keyringRefused(Keyring.Refusal)
+    /// A file of the data directory could not be written: it is tried again each second.
+    case cannotPersist(String)
     /// Goodbye was said and heard.
     case left
 }

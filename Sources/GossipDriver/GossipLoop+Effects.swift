@@ -119,6 +119,7 @@ extension GossipLoop {
                 self.write()
             case .failure(let error):
                 self.log.writeFailed(error)
+                self.shared.tell(.cannotPersist("\(error)"))
                 if self.writes.identity == nil { self.writes.identity = work.identity }
                 if self.writes.keyring == nil { self.writes.keyring = work.keyring }
                 self.loop.assumeIsolated().scheduleTask(in: PendingWrites.retry) { self.write() }

@@ -26,7 +26,7 @@ package final class GossipService: Sendable {
 
     private let shared: GossipShared
     private let group: MultiThreadedEventLoopGroup
-    private let gossip: NIOLoopBound<GossipLoop>
+    let gossip: NIOLoopBound<GossipLoop>
     private let files: NIOThreadPool
     private let names: NIOThreadPool
     private let leaveWithin: TimeAmount

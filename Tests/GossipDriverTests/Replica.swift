@@ -14,10 +14,13 @@ final class Replica: Sendable {
 
     let service: GossipService
     let views: Latest<MembersView>
+    /// Kept as long as the replica.
+    private let folder: Folder
 
-    init(service: GossipService, views: Latest<MembersView>) {
+    init(service: GossipService, views: Latest<MembersView>, folder: Folder) {
         self.service = service
         self.views = views
+        self.folder = folder
     }
 
     static func start(
@@ -40,7 +43,7 @@ final class Replica: Sendable {
             logger.logLevel = .debug
         }
         let service = try await GossipService.start(configuration, hooks: hooks, logger: logger)
-        return Replica(service: service, views: views)
+        return Replica(service: service, views: views, folder: directory)
     }
 
     var own: MemberRecord { service.members.value.own }
