@@ -3,35 +3,36 @@
 /// Machines never read a clock; `now` arrives as an argument. Sixty-four bits of nanoseconds last 292 years, and one
 /// integer keeps comparisons on the hot lane to a single instruction, where `Duration` would carry 128 bits.
 ///
-/// What is `@inlinable` here is compared and added in every machine at every input: without it, each is a call into this
-/// room, and `max` of two of them several through a table of witnesses.
-package struct Instant: Hashable, Comparable, Sendable {
-    package let nanoseconds: Int64
+/// It is compared and added in every machine at every input. What is not `@inlinable` here is a call into this room then; and
+/// it is public, though nobody outside sees it, because other rooms are not shown the witness tables of package types: each
+/// `min` of two instants would be several calls through one.
+public struct Instant: Hashable, Comparable, Sendable {
+    public let nanoseconds: Int64
 
-    @inlinable package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+    @inlinable public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-    @inlinable package static var zero: Instant { Instant(nanoseconds: 0) }
+    @inlinable public static var zero: Instant { Instant(nanoseconds: 0) }
     /// Later than every other instant: a deadline that never comes.
-    @inlinable package static var never: Instant { Instant(nanoseconds: .max) }
+    @inlinable public static var never: Instant { Instant(nanoseconds: .max) }
 
-    @inlinable package static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
-    @inlinable package static func > (left: Instant, right: Instant) -> Bool { left.nanoseconds > right.nanoseconds }
-    @inlinable package static func <= (left: Instant, right: Instant) -> Bool { left.nanoseconds <= right.nanoseconds }
-    @inlinable package static func >= (left: Instant, right: Instant) -> Bool { left.nanoseconds >= right.nanoseconds }
-    @inlinable package static func == (left: Instant, right: Instant) -> Bool { left.nanoseconds == right.nanoseconds }
+    @inlinable public static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
+    @inlinable public static func > (left: Instant, right: Instant) -> Bool { left.nanoseconds > right.nanoseconds }
+    @inlinable public static func <= (left: Instant, right: Instant) -> Bool { left.nanoseconds <= right.nanoseconds }
+    @inlinable public static func >= (left: Instant, right: Instant) -> Bool { left.nanoseconds >= right.nanoseconds }
+    @inlinable public static func == (left: Instant, right: Instant) -> Bool { left.nanoseconds == right.nanoseconds }
 
     /// Saturates at `never` instead of wrapping: a deadline too far away is a deadline that never comes.
-    package static func + (left: Instant, right: Duration) -> Instant {
+    public static func + (left: Instant, right: Duration) -> Instant {
         let (sum, overflow) = left.nanoseconds.addingReportingOverflow(right.wholeNanoseconds)
         return overflow ? .never : Instant(nanoseconds: sum)
     }
 
-    package static func - (left: Instant, right: Instant) -> Duration {
+    public static func - (left: Instant, right: Instant) -> Duration {
         .nanoseconds(left.nanoseconds - right.nanoseconds)
     }
 
     /// Seconds from `earlier` to here, negative when `earlier` is the later one.
-    package func seconds(since earlier: Instant) -> Double {
+    public func seconds(since earlier: Instant) -> Double {
         Double(nanoseconds - earlier.nanoseconds) / 1e9
     }
 }

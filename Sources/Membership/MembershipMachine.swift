@@ -26,7 +26,9 @@ package struct MembershipMachine: Sendable {
     var generator: SeededGenerator
 
     // This replica
-    package internal(set) var own: MemberRecord
+    package internal(set) var own: MemberRecord { didSet { ownTerm = DigestTerm.of(own) } }
+    /// What it adds to the digest that is in every packet.
+    private var ownTerm: UInt64
     var phase = Phase.starting
     /// A record of its own that is not sent yet, since it was raised often enough this second.
     var owesRaise = false
@@ -93,6 +95,7 @@ package struct MembershipMachine: Sendable {
         self.unixSecondsAtZero = unixSecondsAtZero
         generator = SeededGenerator(seed: seed)
         self.own = own
+        ownTerm = DigestTerm.of(own)
         table = MemberTable(bound: bounds.members)
         removed = RemovedSessions(bound: bounds.removed, retention: timing.retention)
         terms = Suspicion.Terms(timing: timing, replicas: 1, isLossy: false)
@@ -138,7 +141,7 @@ package struct MembershipMachine: Sendable {
     /// This replica and everybody alive or suspect.
     package var replicas: Int { table.presentCount + 1 }
 
-    package var digest: UInt64 { table.digest &+ DigestTerm.of(own) }
+    package var digest: UInt64 { table.digest &+ ownTerm }
 
     /// Everybody but this replica, sorted by short id.
     package var members: [Member] { table.slots.map(\.member) }

@@ -87,7 +87,7 @@ package struct ReplicaMachine<Sealing: PacketSealing>: Sendable {
             if isNew { markSpeaker() }
             hearPacket(at: now, into: &effects)
         }
-        sink.gate.settle(own: header, datagrams: &sink.datagrams)
+        if sink.gate.owesEcho { sink.gate.settle(own: header, datagrams: &sink.datagrams) }
         if case .passed = passage { conclude(at: now, into: &effects) }
     }
 

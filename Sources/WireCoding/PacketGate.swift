@@ -95,6 +95,9 @@ package struct PacketGate<Sealing: PacketSealing>: Sendable {
             datagrams: &datagrams)
     }
 
+    /// Something proved itself and asked for the same, and no packet has answered it yet.
+    package var owesEcho: Bool { owed != nil }
+
     /// Sends the echo that nothing was sent with.
     package mutating func settle(own: PacketHeader, datagrams: inout DatagramOutbox) {
         guard let owed else { return }
