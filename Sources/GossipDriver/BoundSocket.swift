@@ -36,7 +36,7 @@ struct BoundSocket: Sendable {
         var failure: GossipFailure?
         for _ in 0..<(port == 0 ? attemptsMax : 1) {
             let stream = try BoundSocket(.stream, address, isIPv6: isIPv6)
-            guard let chosen = stream.port else {
+            guard let chosen = stream.name?.port else {
                 stream.close()
                 continue
             }
@@ -57,6 +57,22 @@ struct BoundSocket: Sendable {
             throw GossipFailure(.listen, "\(host) is no address")
         }
         return try BoundSocket(.datagram, address, isIPv6: host.contains(":"))
+    }
+
+    /// The address of this machine from which the system would send to another; nothing is sent. Nil when it knows no way.
+    static func source(towards address: PeerAddress) -> PeerAddress? {
+        let isIPv6 = address.ipv4 == nil
+        let descriptor = socket(isIPv6 ? AF_INET6 : AF_INET, type(of: .datagram), 0)
+        guard descriptor >= 0 else { return nil }
+        let probe = BoundSocket(descriptor: descriptor, isIPv6: isIPv6)
+        defer { probe.close() }
+        let isConnected = SystemAddress.with(address, isIPv6: isIPv6) { connect(descriptor, $0, $1) } == 0
+        return isConnected ? probe.name : nil
+    }
+
+    private init(descriptor: CInt, isIPv6: Bool) {
+        self.descriptor = descriptor
+        self.isIPv6 = isIPv6
     }
 
     private init(_ kind: Kind, _ address: PeerAddress, isIPv6: Bool) throws(GossipFailure) {
@@ -86,12 +102,12 @@ struct BoundSocket: Sendable {
         #endif
     }
 
-    private var port: UInt16? {
+    private var name: PeerAddress? {
         var name = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         return withUnsafeMutablePointer(to: &name) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                getsockname(descriptor, $0, &length) == 0 ? SystemAddress.address($0)?.port : nil
+                getsockname(descriptor, $0, &length) == 0 ? SystemAddress.address($0) : nil
             }
         }
     }

@@ -20,7 +20,7 @@ package struct GossipConfiguration: Sendable {
     package var host = "0.0.0.0"
     /// UDP and TCP; 0 lets the system choose.
     package var port: UInt16 = 7_946
-    /// What others are told, an address or a name; nil: an address of this machine that is not its loopback.
+    /// What others are told, an address or a name; nil: the address from which this machine reaches its seeds.
     package var advertisedHost: String?
     package var advertisedPort: UInt16?
     package var seeds: [Seed] = []

@@ -1,5 +1,4 @@
 /// What a replica tells others of where it is.
-import NIOCore
 import WireCoding
 
 enum OwnAddress {
@@ -17,22 +16,30 @@ enum OwnAddress {
         if let bound = SystemAddress.address(literal: configuration.host, port: port), !isWildcard(bound) {
             return bound
         }
-        return outward(port: port, isIPv6: isIPv6) ?? PeerAddress(ipv4: 0x7f00_0001, port: port)
+        let source = towardsOthers(configuration.seeds, isIPv6: isIPv6).lazy.compactMap(BoundSocket.source).first
+        let address = source ?? loopback
+        return PeerAddress(high: address.high, low: address.low, port: port)
     }
 
     private static func isWildcard(_ address: PeerAddress) -> Bool {
         (address.high == 0 && address.low == 0) || address.ipv4 == 0
     }
 
-    /// The first address of this machine that others may reach, IPv4 before IPv6: every socket of ours reaches that.
-    private static func outward(port: UInt16, isIPv6: Bool) -> PeerAddress? {
-        let devices = (try? System.enumerateDevices()) ?? []
-        let addresses = devices.compactMap { $0.address.flatMap(SystemAddress.address) }.map {
-            PeerAddress(high: $0.high, low: $0.low, port: port)
+    /// From where this machine would send to the seeds; without any, to the world: no packet goes there (RFC 5737, 3849).
+    /// A flock whose seeds are all on this machine stays on it.
+    private static func towardsOthers(_ seeds: [GossipConfiguration.Seed], isIPv6: Bool) -> [PeerAddress] {
+        let literal = seeds.compactMap { seed -> PeerAddress? in
+            if case .address(let address) = seed, isIPv6 || address.ipv4 != nil { address } else { nil }
         }
-        let four = addresses.first { $0.ipv4.map { $0 >> 24 != 127 && $0 >> 16 != 0xa9fe } ?? false }
-        guard isIPv6, four == nil else { return four }
-        // Neither loopback nor link-local (RFC 4291 §2.4).
-        return addresses.first { $0.ipv4 == nil && !($0.high == 0 && $0.low == 1) && $0.high >> 54 != 0x3fa }
+        let far = literal.filter { !isLoopback($0) }
+        if far.isEmpty, !seeds.isEmpty, literal.count == seeds.count { return literal }
+        let world = PeerAddress(ipv4: 0xc000_0201, port: 9)
+        return far + [world] + (isIPv6 ? [PeerAddress(high: 0x2001_0db8_0000_0000, low: 1, port: 9)] : [])
+    }
+
+    private static let loopback = PeerAddress(ipv4: 0x7f00_0001, port: 0)
+
+    private static func isLoopback(_ address: PeerAddress) -> Bool {
+        address.ipv4.map { $0 >> 24 == 127 } ?? (address.high == 0 && address.low == 1)
     }
 }

@@ -117,6 +117,29 @@ struct FileTests {
         #expect(clock.look(clock: 110 * second, wall: 1_100 * second).broke == .gap)
     }
 
+    @Test(
+        "what others are told: the word of an operator, else the address that was bound, else the one towards the seeds"
+    )
+    func ownAddress() throws {
+        func told(_ change: (inout GossipConfiguration) -> Void) throws -> PeerAddress {
+            var configuration = GossipConfiguration(clusterName: "", secrets: [], dataDirectory: "")
+            change(&configuration)
+            return try OwnAddress.told(configuration, port: 5)
+        }
+        let local = PeerAddress(ipv4: 0x7f00_0001, port: 5)
+        let far = PeerAddress(ipv4: 0x0a00_0001, port: 6)
+        let advertised = try told {
+            $0.advertisedHost = "10.0.0.1"
+            $0.advertisedPort = 6
+        }
+        #expect(advertised == far)
+        #expect(try told { $0.host = "10.0.0.1" } == PeerAddress(ipv4: 0x0a00_0001, port: 5))
+        #expect(try told { $0.seeds = [.address(PeerAddress(ipv4: 0x7f00_0001, port: 9))] } == local)
+        let somewhere = try told { _ in }
+        #expect(somewhere.port == 5 && somewhere.ipv4 != nil && somewhere.ipv4 != 0)
+        #expect(throws: GossipFailure.self) { try told { $0.advertisedHost = "no such host" } }
+    }
+
     @Test("localhost stands for an address, and nonsense for none")
     func names() {
         let found = SeedLookup.addresses(of: "localhost", port: 7)
