@@ -101,6 +101,7 @@ struct FuzzTests {
             ("twins", machine.twinChecks.count, TwinCheck.countMax), ("round", machine.round.count, 2 * bounds.members),
             ("queue", machine.knocking.queue.count, Knocking.addressesMax),
             ("own", machine.knocking.own.count, Knocking.addressesMax),
+            ("estranged", machine.knocking.estranged.count, Knocking.estrangedMax),
             ("ordered", machine.knocking.ordered.count, bounds.seeds), ("awareness", machine.awareness, 7),
         ]
         if let size = sizes.first(where: { $0.1 > $0.2 }) { return "M12: \(size)" }
@@ -160,6 +161,7 @@ private struct Doctor {
         case 37: return random.below(3) == 0 ? .changed(.address(address())) : .tick
         case 38:
             if random.below(2) == 0 { return .command(.join((0..<random.below(9)).map { _ in address() })) }
+            if random.below(2) == 0 { return .command(.rejoin(address())) }
             return .command(.forceLeave(record(for: machine).id, prune: random.below(2) == 0))
         default: return random.below(20) == 0 ? .clockBroke : .resolved((0..<random.below(9)).map { _ in address() })
         }

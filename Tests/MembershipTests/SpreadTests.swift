@@ -235,11 +235,11 @@ struct SpreadTests {
         var lone = LoneMachine(peers: 4)
         lone.hear(StateNews.of(Self.two, .suspect, by: .numbered(3)), from: .numbered(3))
         let terms = lone.machine.terms
-        let before = lone.machine.suspicions[0].deadline(under: terms)
+        let before = lone.machine.suspicions.first?.deadline(under: terms) ?? .never
         _ = lone.passUntilAsked(Self.one)
         lone.forget()
         lone.sleep(.seconds(20))
-        let after = lone.machine.suspicions[0].deadline(under: terms)
+        let after = lone.machine.suspicions.first?.deadline(under: terms) ?? .zero
         #expect(after.span(since: before) >= .seconds(20))
         let verdicts = lone.facts.filter {
             if case .probeFailed = $0 { true } else if case .matured = $0 { true } else { false }
