@@ -16,6 +16,7 @@ struct Observer: Sendable {
         let address: PeerAddress
         /// The highest that its owner has taken.
         var announced: Incarnation
+        let first: Incarnation
         /// The first incarnation is on disk.
         var isDurable = false
         var counter: UInt64 = 0
@@ -125,7 +126,7 @@ struct Observer: Sendable {
         sessions.append(
             Session(
                 id: own.session, identity: identity, process: process, life: life, address: own.address,
-                announced: own.incarnation))
+                announced: own.incarnation, first: own.incarnation))
         truths[process].session = place
         truths[process].accusation = nil
         guard isNewProcess else { return }
@@ -148,7 +149,9 @@ struct Observer: Sendable {
 
     mutating func durable(_ process: Int, _ identity: PersistedIdentity) {
         let place = truths[process].session
-        guard place >= 0, identities[identity.id] == sessions[place].identity else { return }
+        guard place >= 0, identities[identity.id] == sessions[place].identity,
+            identity.incarnation >= sessions[place].first
+        else { return }
         sessions[place].isDurable = true
     }
 

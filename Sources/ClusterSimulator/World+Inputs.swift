@@ -230,7 +230,8 @@ extension World {
         if isApplied { arena.noteApplied(packet, by: place, life: life) }
         depth = min(provenance.depth, 250) + 1
         hellos = arena.isHello(packet) ? min(provenance.hellos, 250) + 1 : 0
-        perform(place, local: local, lag: lag)
+        // A packet that is dropped at the gate tells membership nothing.
+        perform(place, local: local, lag: isApplied ? lag : .zero)
         // Whoever has just begun another life has not read on.
         if isApplied, processes[place].isUp, observer.note(place).isDurable {
             let text = arena.text(packet)

@@ -17,10 +17,10 @@ struct Knocking: Sendable {
     static let addressesMax = 64
     static let backoffMin = Nanoseconds.milliseconds(200)
     static let backoffMax = Nanoseconds.seconds(5)
-    /// Alone: each second for a minute, then every ten.
+    /// Alone: each second for a minute, then every three: two flocks that meet are one within five (M8).
     static let aloneEvery = Nanoseconds.seconds(1)
     static let aloneFor = Nanoseconds.seconds(60)
-    static let laterEvery = Nanoseconds.seconds(10)
+    static let laterEvery = Nanoseconds.seconds(3)
     /// Seeds that all are members are looked up again so often: a name may come to mean somebody else.
     static let settledEvery = Nanoseconds.seconds(60)
 
@@ -39,6 +39,8 @@ struct Knocking: Sendable {
     var nextRound = Instant.never
     var aloneAt = Instant.never
     var aloneSince = Instant.never
+    /// Nobody was left when this was looked at last.
+    var isDeserted = false
     var isResolving = false
     var rounds = 0
     /// Rounds in which nobody was there.

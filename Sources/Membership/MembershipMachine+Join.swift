@@ -33,6 +33,7 @@ extension MembershipMachine {
         phase = .member
         knocking.aloneAt = .never
         knocking.aloneSince = now
+        knocking.isDeserted = table.presentCount == 0
         if table.presentCount == 0 { effects.append(.observed(.alone)) }
         // Who founds alone has nobody to wait for; who joins is an authority only once it has stayed.
         settlesAt = isFounder && table.presentCount == 0 ? now : now + timing.settledAfter
@@ -44,6 +45,7 @@ extension MembershipMachine {
         to now: Instant, sending sink: inout Sink, into effects: inout [MembershipEffect]
     ) {
         if now >= knocking.aloneAt { becomeMember(isFounder: true, at: now, into: &effects) }
+        noteDesertion(at: now)
         if now >= knocking.nextRound, !knocking.isResolving {
             knocking.nextRound = .never
             knocking.isResolving = true
@@ -58,6 +60,18 @@ extension MembershipMachine {
             } else {
                 letIn(check.joiner, on: check.stream, at: now, into: &effects)
             }
+        }
+    }
+
+    /// The last of the others has gone: whoever looked seeds up once a minute among members does so at once.
+    private mutating func noteDesertion(at now: Instant) {
+        let isDeserted = phase == .member && table.presentCount == 0
+        guard isDeserted != knocking.isDeserted else { return }
+        knocking.isDeserted = isDeserted
+        guard isDeserted, hasSomewhereToKnock else { return }
+        knocking.aloneSince = now
+        if !knocking.isResolving, knocks.isEmpty {
+            knocking.nextRound = min(knocking.nextRound, now + jittered(Knocking.aloneEvery))
         }
     }
 
@@ -112,6 +126,7 @@ extension MembershipMachine {
             knocking.nextRound =
                 now + jittered(knocking.foundNewAddresses ? Knocking.laterEvery : Knocking.settledEvery)
         }
+        if !knocking.estranged.isEmpty { knocking.nextRound = now }
     }
 
     /// ± a quarter.

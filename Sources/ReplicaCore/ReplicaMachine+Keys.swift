@@ -88,10 +88,14 @@ extension ReplicaMachine {
     }
 
     mutating func heardUnknownKey(from source: PeerAddress, at now: Instant, into effects: inout [ReplicaEffect]) {
-        guard membership.table.slots.contains(where: { $0.member.record.address == source }),
-            unknownKeys.heard(at: now)
-        else { return }
-        tell(.command(.rejoin(source)), at: now, into: &effects)
+        // A middlebox may have given it another port.
+        let hosts = membership.table.slots.lazy.map(\.member.record.address).filter {
+            ($0.high, $0.low) == (source.high, source.low)
+        }
+        guard let nearest = hosts.first(where: { $0 == source }) ?? hosts.first, unknownKeys.heard(at: now) else {
+            return
+        }
+        tell(.command(.rejoin(nearest)), at: now, into: &effects)
     }
 
     mutating func useKeyring() {

@@ -122,6 +122,9 @@ package struct ReplicaMachine<Sealing: PacketSealing>: Sendable {
                 flock.memberForgotten(id.short, at: now)
                 flockIsTold = true
                 considersPromotion = true
+            case .sendFrame(let stream, .joinRequest):
+                // Whoever lets it in may have missed a rotation as well as the one who joins.
+                effects.append(.membership(.sendFrame(stream, .keyring(keyringFrame))))
             case .sendOtherRecords(let stream):
                 sendOtherRecords(on: stream, at: now, into: &effects)
                 continue
