@@ -17,8 +17,8 @@ final class SimulatedProcess {
 
     /// The machine stands alone in its box for the same reason.
     final class Replica {
-        var machine: ReplicaMachine<ToySealing>
-        init(_ machine: ReplicaMachine<ToySealing>) { self.machine = machine }
+        var machine: ReplicaMachine
+        init(_ machine: ReplicaMachine) { self.machine = machine }
     }
 
     var replica: Replica?

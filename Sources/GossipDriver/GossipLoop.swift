@@ -24,7 +24,7 @@ final class GossipLoop {
     /// Nil while the system has closed it.
     var socket: DatagramSocket?
 
-    private var machine: ReplicaMachine<PacketSeal>
+    private var machine: ReplicaMachine
     private var clock: GossipClock
     private var outbox = DatagramOutbox()
     private var effects: [ReplicaEffect] = []
@@ -52,7 +52,7 @@ final class GossipLoop {
     /// A machine that wants to be told again at once waits so long [ours].
     private static let restMin = Nanoseconds.milliseconds(1)
 
-    init(_ parts: GossipParts, shared: GossipShared, machine: ReplicaMachine<PacketSeal>, clock: GossipClock) {
+    init(_ parts: GossipParts, shared: GossipShared, machine: ReplicaMachine, clock: GossipClock) {
         loop = parts.loop
         secrets = parts.secrets
         board = parts.board

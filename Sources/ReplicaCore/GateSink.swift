@@ -2,8 +2,8 @@ import Determinism
 import WireCoding
 
 /// The way out of a machine: through the gate into the datagrams that the driver sends.
-struct GateSink<Sealing: PacketSealing>: PacketSink, Sendable {
-    var gate: PacketGate<Sealing>
+struct GateSink: PacketSink, Sendable {
+    var gate: PacketGate
     /// The driver's, while the machine is at work.
     var datagrams = DatagramOutbox()
 

@@ -7,8 +7,8 @@ package import WireCoding
 /// One owner tells it everything and does what it asks for. Packets go out through the `DatagramOutbox` of the caller,
 /// everything else through `effects`, in the order in which it is to be done. `+Keys` has the ring's part, `+Flock` the
 /// workers'.
-package struct ReplicaMachine<Sealing: PacketSealing>: Sendable {
-    var sink: GateSink<Sealing>
+package struct ReplicaMachine: Sendable {
+    var sink: GateSink
     package internal(set) var membership: MembershipMachine
     /// What membership asked for, before it is passed on. Kept for its room.
     var asked: [MembershipEffect] = []
@@ -32,7 +32,7 @@ package struct ReplicaMachine<Sealing: PacketSealing>: Sendable {
     var shownOwn: MemberRecord
     var disagreement = Disagreement()
 
-    package init(_ start: ReplicaStart, sealing: Sealing, at now: Instant) {
+    package init(_ start: ReplicaStart, sealing: some PacketSealing, at now: Instant) {
         membership = MembershipMachine(
             own: start.own, persisted: start.persisted, unixSecondsAtZero: start.unixSecondsAtZero,
             hasSeeds: start.hasSeeds, knownAddresses: start.knownAddresses, timing: start.timing, bounds: start.bounds,

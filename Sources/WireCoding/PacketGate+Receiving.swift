@@ -92,7 +92,7 @@ extension PacketGate {
     /// Opens a copy of the datagram's text in `text`.
     private static func open(
         _ datagram: UnsafeRawBufferPointer, _ clear: ClearHeader, isProven: Bool, into text: inout [UInt8],
-        with sealing: inout Sealing
+        with sealing: inout any PacketSealing
     ) -> Bool {
         let clearCount = clear.encodedCount
         let textEnd = datagram.count - Datagram.tagBytes

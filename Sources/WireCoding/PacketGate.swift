@@ -5,7 +5,7 @@ package import Determinism
 /// A stranger gets silence and costs one opening at most. A member's packet proves three things before a byte of it is
 /// believed: it holds the flock's key (the seal), it is now (cookie and replay window), it is for me (the destination
 /// inside the seal). `+Receiving` has the ten steps in their order.
-package struct PacketGate<Sealing: PacketSealing>: Sendable {
+package struct PacketGate: Sendable {
     /// What is counted per address, proven or not.
     struct Source: Sendable {
         var rate = PacketRate()
@@ -24,7 +24,9 @@ package struct PacketGate<Sealing: PacketSealing>: Sendable {
     package let bounds: GateBounds
     /// Slots of cookies are counted from here.
     let startedAt: Instant
-    var sealing: Sealing
+    /// Not a parameter of the type: machines above would be generic as well, and unspecialised across rooms that costs more
+    /// than two calls through a table for each packet.
+    var sealing: any PacketSealing
     var keyIDs: [UInt16] = []
     /// Of this process: what its packets are sealed under.
     package private(set) var session: SessionID
@@ -40,7 +42,7 @@ package struct PacketGate<Sealing: PacketSealing>: Sendable {
     var text: [UInt8] = []
     private var answer: [UInt8] = []
 
-    package init(sealing: Sealing, session: SessionID, bounds: GateBounds = GateBounds(), at now: Instant) {
+    package init(sealing: some PacketSealing, session: SessionID, bounds: GateBounds = GateBounds(), at now: Instant) {
         self.bounds = bounds
         self.sealing = sealing
         self.session = session

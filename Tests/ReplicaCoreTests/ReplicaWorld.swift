@@ -18,7 +18,7 @@ struct ReplicaWorld {
         let acceptedID: StreamID
     }
     struct Place {
-        var machine: ReplicaMachine<TestSealing>
+        var machine: ReplicaMachine
         /// The secret of its cluster.
         let secret: UInt8
         var isUp = true

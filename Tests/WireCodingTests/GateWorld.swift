@@ -4,7 +4,7 @@ import Determinism
 
 /// A gate with what a replica has around it.
 struct GateEnd {
-    var gate: PacketGate<CountingSealing>
+    var gate: PacketGate
     let short: ReplicaShortID
     let session: SessionID
     let address: PeerAddress
