@@ -29,8 +29,8 @@ struct FuzzTests {
         #expect(first.broken == nil)
         #expect(first.effects > Self.inputs / 10, "the inputs reached nothing")
         if seed == 0 {
-            let again = Self.run(seed: seed, inputs: Self.inputs / 5, traces: true)
-            let half = Self.run(seed: seed, inputs: Self.inputs / 5, traces: true)
+            let again = Self.run(seed: seed, inputs: Self.inputs / 10, traces: true)
+            let half = Self.run(seed: seed, inputs: Self.inputs / 10, traces: true)
             #expect(again.trace.digest() == half.trace.digest() && again.effects == half.effects)
         }
     }
@@ -77,7 +77,7 @@ struct FuzzTests {
                 if packet.bytes.count > Datagram.messageBytesMax { outcome.broken = "W2 at step \(step)" }
             }
             outcome.effects += effects.count
-            if outcome.broken == nil, step % 5 == 0 {
+            if outcome.broken == nil, step % 20 == 0 {
                 outcome.broken = broken(machine, bounds).map { "\($0) at step \(step)" }
             }
             effects.removeAll(keepingCapacity: true)

@@ -115,7 +115,7 @@ struct IdentityTests {
             lone.pass(.seconds(1))
             lone.forget()
             let before = lone.machine.own
-            lone.sleep(.seconds(Int64(seconds)))
+            lone.stall(for: .seconds(Int64(seconds)))
             let own = lone.machine.own
             #expect(own.id == before.id && (own.session != before.session) == isNew)
             #expect(!isNew || own.incarnation > before.incarnation)

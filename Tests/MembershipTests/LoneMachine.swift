@@ -156,7 +156,7 @@ struct LoneMachine {
     }
 
     /// As a process that was stopped for so long.
-    mutating func sleep(_ span: Nanoseconds) {
+    mutating func stall(for span: Nanoseconds) {
         now = max(now, machine.nextDeadline) + span
         tell(.tick)
     }

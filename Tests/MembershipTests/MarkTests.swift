@@ -37,7 +37,7 @@ struct MarkTests {
                 from: heir)
         case .lagCancelledProbe:
             _ = lone.passUntilAsked(one)
-            lone.sleep(.milliseconds(150))
+            lone.stall(for: .milliseconds(150))
         case .climateDoubled: lone = Self.inHeavyLoss()
         case .climateBack:
             lone = Self.inHeavyLoss()
