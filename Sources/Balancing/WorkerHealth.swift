@@ -210,7 +210,10 @@ package struct WorkerHealth: Sendable {
         case .down:
             // Whoever answers after it refused or was silent has come back, and need not wait.
             pausedUntil = now
-        case .loading, .healthy, .degraded, .draining: break
+        case .loading:
+            // A canary of its life before says nothing of this one, and is no reason to wait.
+            if case .down = before { canaryAsked = nil }
+        case .healthy, .degraded, .draining: break
         }
     }
 

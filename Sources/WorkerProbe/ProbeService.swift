@@ -28,8 +28,10 @@ package final class ProbeService: Service {
     static let loadsKept = 8
     /// Names that a line of the log has at the most.
     static let namesToldMax = 32
-    /// What failed once is asked again so soon, since the next answer decides more than a moment.
+    /// What begins to fail, or to come back, is asked again so soon.
     static let again = Duration.milliseconds(250)
+    /// While nobody listens there.
+    static let refusedEvery = Duration.seconds(1)
     /// Workers that other replicas watch are asked seldom: what they have in memory is told to nobody else. All who do
     /// this together ask a worker twice in this time at the most.
     static let unwatchedSeconds = 10.0
@@ -52,7 +54,8 @@ package final class ProbeService: Service {
         /// What the log has told already: the slots a worker says to have, why its last probe failed.
         var toldSlots: [WorkerID: Int] = [:]
         var toldFailures: [WorkerID: String] = [:]
-        var failedOnce: Set<WorkerID> = []
+        /// Asked once more at once, since the last answer was another than those before it.
+        var turning: Set<WorkerID> = []
         /// Somebody wants to hear of their next probe, whatever it says.
         var looked: Set<WorkerID> = []
         /// Seconds that its last loads took, as its first tokens showed.
@@ -146,7 +149,7 @@ package final class ProbeService: Service {
             schedule.toldSlots = schedule.toldSlots.filter { ids.contains($0.key) }
             schedule.toldFailures = schedule.toldFailures.filter { ids.contains($0.key) }
             schedule.loads = schedule.loads.filter { ids.contains($0.key) }
-            schedule.failedOnce.formIntersection(ids)
+            schedule.turning.formIntersection(ids)
             schedule.looked.formIntersection(ids)
             return workers.filter { worker in
                 guard !schedule.busy.contains(worker.id) else { return false }
@@ -210,16 +213,21 @@ package final class ProbeService: Service {
     private func asked(_ worker: Worker, _ result: ProbeCounts.Result) {
         let now = now()
         let isWatched = isWatched(worker)
-        let isWell = board.condition(worker.index) == .healthy
+        let condition = board.condition(worker.index)
         schedule.withLock { schedule in
             schedule.busy.remove(worker.id)
             let jitter = 0.8 + 0.4 * schedule.random.fraction()
-            if result == .failed, isWell, schedule.failedOnce.insert(worker.id).inserted {
+            // What has just begun to fail, or to come back, is asked once more at once.
+            let isTurning = (result == .failed && condition == .healthy) || (result == .alive && condition == .loading)
+            if !isTurning {
+                schedule.turning.remove(worker.id)
+            } else if schedule.turning.insert(worker.id).inserted {
                 schedule.due[worker.id] = now + Self.again
                 return
             }
-            if result != .failed { schedule.failedOnce.remove(worker.id) }
-            schedule.due[worker.id] = now + (isWatched ? interval : unwatchedInterval) * jitter
+            // A refusal costs its host nothing, and it ends at a moment that somebody waits for.
+            let pause = condition == .down(.refused) ? min(interval, Self.refusedEvery) : interval
+            schedule.due[worker.id] = now + (isWatched ? pause : unwatchedInterval) * jitter
         }
     }
 

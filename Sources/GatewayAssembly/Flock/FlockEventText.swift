@@ -28,6 +28,7 @@ enum FlockEventText {
             return Page(kind: "self", id: "\(id)", text: "began a new life, session=\(session)")
         case .keyringRefused(let refusal): return Page(kind: "key", text: "refused: \(refusal)")
         case .workerFact(let fact): return page(fact, in: view)
+        case .cannotPersist(let why): return Page(kind: "disk", text: "cannot keep its state and tries again: \(why)")
         case .left: return Page(kind: "self", text: "left the flock")
         case .fact(let fact): return page(fact, in: view)
         }

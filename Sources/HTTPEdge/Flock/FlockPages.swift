@@ -234,7 +234,8 @@ package struct FlockEvent: Equatable, Sendable {
     package var number: Int
     /// Seconds since 1970.
     package var atSeconds: Double
-    /// `member_alive`, `member_suspect`, `member_dead`, `member_left`, `member_forgotten`, `ring`, `agreement`, `key`, `self`.
+    /// `member_alive`, `member_suspect`, `member_dead`, `member_left`, `member_forgotten`, `detection`, `link`, `ring`,
+    /// `workers`, `agreement`, `key`, `clock`, `disk`, `self`.
     package var kind: String
     /// Of the member that it is about; empty when it is about none.
     package var name: String
