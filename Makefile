@@ -17,7 +17,7 @@ RELEASE_FLAGS := $(if $(filter Linux,$(shell uname -s)),--static-swift-stdlib)
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: build ## one replica, three pretended Macs, a key and a curl to paste; Ctrl-C ends it all
+demo: build ## three replicas, three pretended Macs, a key and commands to paste; Ctrl-C ends it all
 	@"$$(cluster/python)" cluster/demo.py
 
 test: system-packages sim-test ## all tests of the Swift code (real processes are `make acceptance`)

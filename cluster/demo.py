@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Starling and three pretended Macs, with commands to paste. Ctrl-C ends everything that was started.
+"""Three replicas of Starling before three pretended Macs, with commands to paste. Ctrl-C ends everything that was started.
 
-    make demo                 stays in the foreground and shows the replica's log
-    DEMO_ONCE=1 make demo     pastes its own commands, checks the answers and ends: 0 if all is as the screen says
-    DEMO_PORT=8001 make demo  another port than 8000
-    DEMO_REPLICAS=3 make demo so many replicas, on ports one after another
+    make demo                   stays in the foreground and shows the first replica's log
+    DEMO_ONCE=1 make demo       pastes its own commands, checks the answers and ends: 0 if all is as the screen says
+    DEMO_PORT=9000 make demo    ports from 9000 on instead of 8000
+    DEMO_REPLICAS=1 make demo   so many replicas, on ports one after another
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from flock.simulator import Simulator       # noqa: E402
 from up import free_ports                   # noqa: E402
 
 BACK_AFTER_SECONDS = 20
-REPLICAS = 1
+REPLICAS = 3
 FLOCK = [
     {"name": "mac-studio-1", "kind": "mlx_lm", "chip": "M2 Ultra", "memory_gb": 192, "models": ("llama-7b",)},
     {"name": "mac-studio-2", "kind": "llama_cpp", "chip": "M1 Max", "memory_gb": 64, "models": ("llama-7b",)},
@@ -47,7 +47,7 @@ def refuse_taken_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             sys.exit(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}): end what listens there, "
-                     f"or choose another: DEMO_PORT={port + 1} make demo")
+                     f"or choose another: DEMO_PORT={port + 1000} make demo")
 
 
 def curl(port: int, key: str, words: str, tokens: int, stream: bool) -> str:
@@ -90,7 +90,7 @@ class Demo:
 
 {rows}
 
-The admin key of this run:
+The admin key of this run{'' if len(self.replicas) == 1 else ', which all of them know'}:
 
    {self.replica.key}
 
@@ -119,17 +119,25 @@ Ctrl-C ends everything.
         if len(self.replicas) == 1:
             return f"Starling listens on http://127.0.0.1:{self.port}"
         return (f"{len(self.replicas)} replicas of Starling listen, any of them answers:\n\n" + "\n".join(
-            f"   {replica.settings['replica']['name']:14} http://127.0.0.1:{replica.port}   pid {replica.child.pid}"
+            f"   {self._name(replica):14} http://127.0.0.1:{replica.port}   pid {replica.child.pid}"
             for replica in self.replicas) + "\n\nThey find each other")
 
     def _flock_words(self) -> str:
         if len(self.replicas) == 1:
             return ""
-        return f"""4. Who is in the flock, as one replica sees it; end another with kill -9 PID and look again:
+        return f"""4. Who is in the flock, as {self._name(self.replicas[0])} sees it. Kill another replica with kill -9 PID and look again after three seconds:
 
    {self._starling('members')}
 
+   A stream that runs through {self._name(self.replicas[0])} meanwhile does not notice. What happens, as it happens:
+
+   {self._starling('monitor')}
+
 """
+
+    @staticmethod
+    def _name(replica: Replica) -> str:
+        return replica.settings["replica"]["name"]
 
     def _starling(self, command: str) -> str:
         return f"{starling_binary()} {command} --url http://127.0.0.1:{self.port} --key {self.replica.key}"
@@ -144,7 +152,7 @@ Ctrl-C ends everything.
                     continue
                 if len(self.replicas) == 1:
                     sys.exit(f"the replica ended by itself with {replica.child.process.returncode}")
-                print(f"-- {replica.settings['replica']['name']} is gone; the others go on", flush=True)
+                print(f"-- {self._name(replica)} is gone; the others go on", flush=True)
                 self.replicas.remove(replica)
             for name, worker in list(self.workers.items()):
                 if worker.child.is_running:
@@ -185,20 +193,21 @@ Ctrl-C ends everything.
     def _lose_a_replica(self) -> None:
         """Each knows all; one that is killed is known to be dead by the others."""
         def statuses() -> dict[str, str]:
-            page = json.loads(self._paste(self._starling("members --format json")))
+            page = json.loads(self._paste(self._starling("members --format json"), quietly=True))
             return {member["name"]: member["status"] for member in page["members"]}
 
-        names = {replica.settings["replica"]["name"] for replica in self.replicas}
+        names = {self._name(replica) for replica in self.replicas}
         until("all replicas are alive", lambda: {name for name, status in statuses().items() if status == "alive"} == names)
         print("   ok: starling members lists all replicas as alive", flush=True)
         last = self.replicas[-1]
         last.child.kill()
-        until("the killed one is dead", lambda: statuses()[last.settings["replica"]["name"]] == "dead", 8)
+        until("the killed one is dead", lambda: statuses().get(self._name(last)) == "dead", 8)
         print("   ok: one that is killed is dead for the others", flush=True)
 
-    def _paste(self, command: str) -> str:
+    def _paste(self, command: str, quietly: bool = False) -> str:
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
-        expect(done.returncode == 0, f"curl ends well: {shlex.split(command)[0]}", done.stderr)
+        if not quietly or done.returncode != 0:
+            expect(done.returncode == 0, f"{shlex.split(command)[0]} ends well", done.stderr)
         return done.stdout
 
     def _worker_of(self, answer: str) -> str:

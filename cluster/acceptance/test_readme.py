@@ -23,10 +23,11 @@ def run(command: list[str], **variables: str) -> subprocess.CompletedProcess:
 
 
 def test_the_demo_keeps_its_word():
-    """`make demo` without the building: its curls are pasted, a worker is killed in mid-stream."""
+    """`make demo` without the building: its commands are pasted, a worker is killed in mid-stream, then a replica."""
     done = run([sys.executable, "cluster/demo.py"], DEMO_ONCE="1", DEMO_PORT="0")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "an error event" in done.stdout and "all ended" in done.stdout
+    assert "3 replicas" in done.stdout and "an error event" in done.stdout
+    assert "one that is killed is dead for the others" in done.stdout and "all ended" in done.stdout
 
 
 def test_the_demo_says_that_a_port_is_taken():
