@@ -37,6 +37,9 @@ struct WantedRing: Hashable, Sendable {
 }
 
 extension ReplicaMachine {
+    /// At most.
+    private static let sweepsEvery = Nanoseconds.seconds(60)
+
     mutating func obey(_ command: KeyringCommand, at now: Instant, into effects: inout [ReplicaEffect]) {
         let wall = wall(at: now)
         do throws(Keyring.Refusal) {
@@ -121,6 +124,8 @@ extension ReplicaMachine {
         if now >= sweepsAt {
             let hasChanged = keyring.sweep(wallMilliseconds: wall(at: now))
             renewSweep()
+            // The wall clock may say anything, also that it is never time.
+            sweepsAt = max(sweepsAt, now + Self.sweepsEvery)
             if hasChanged { keyringChanged(at: now, into: &effects) }
         }
         guard considersPromotion || now >= promotion.nextDeadline ?? .never else { return }
