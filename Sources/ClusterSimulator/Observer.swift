@@ -67,7 +67,11 @@ struct Observer: Sendable {
 
     let timing: MembershipTiming
     let bounds: MembershipBounds
-    var now = Instant.zero
+    private(set) var now = Instant.zero
+
+    /// Time comes to `time`.
+    mutating func reach(_ time: Instant) { now = time }
+
     private(set) var violations: [SimulationViolation] = []
     private(set) var violationCount = 0
     static let violationsMax = 20

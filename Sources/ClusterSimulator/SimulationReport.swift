@@ -42,7 +42,7 @@ package struct SimulationReport: Sendable {
         brokenSeeds = violationCount > 0 ? [world.options.seed] : []
         traceHash = world.hash.digest()
         events = world.events
-        simulated = .nanoseconds(world.now.nanoseconds)
+        simulated = world.simulated
         marks = measures.marks
         drops = measures.drops
         firstDetections = measures.firstDetections

@@ -102,12 +102,14 @@ struct World {
         }
     }
 
+    var simulated: Nanoseconds { .nanoseconds(now.nanoseconds) }
+
     /// Tells the whole story.
     mutating func run() {
         begin()
         while phase != .over, let (time, event) = agenda.popFirst() {
             now = max(now, time)
-            observer.now = now
+            observer.reach(now)
             happen(event)
         }
         finish()

@@ -214,11 +214,12 @@ package final class ProbeService: Service {
         let now = now()
         let isWatched = isWatched(worker)
         let condition = board.condition(worker.index)
+        let isBack = result == .alive && board.incarnation(worker.index) > 0
         schedule.withLock { schedule in
             schedule.busy.remove(worker.id)
             let jitter = 0.8 + 0.4 * schedule.random.fraction()
             // What has just begun to fail, or to come back, is asked once more at once.
-            let isTurning = (result == .failed && condition == .healthy) || (result == .alive && condition == .loading)
+            let isTurning = (result == .failed && condition == .healthy) || (isBack && condition == .loading)
             if !isTurning {
                 schedule.turning.remove(worker.id)
             } else if schedule.turning.insert(worker.id).inserted {

@@ -102,7 +102,7 @@ struct RelayTests {
     @Test("holds no more than it may")
     func bound() async throws {
         let rig = try await Rig { $0.heldPacketsMax = 3 }
-        await rig.tell(#"{"link": ["r1", "r2"], "udp": {"delay_ms": 200}}"#)
+        await rig.tell(#"{"link": ["r1", "r2"], "udp": {"delay_ms": 1000}}"#)
         for number in 1...5 { try await rig.peers[0].send("\(number)", to: rig.front[1]) }
         for number in 1...3 { #expect(await rig.peers[1].next().text == "\(number)") }
         #expect(await rig.relay.tell(#"{"stats": true}"#).contains("\"overflowed\":2"))

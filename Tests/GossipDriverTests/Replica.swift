@@ -2,6 +2,8 @@ import Crypto
 import Foundation
 import Logging
 import Membership
+import NIOCore
+import NIOPosix
 import ReplicaCore
 import Synchronization
 import WireCoding
@@ -92,10 +94,8 @@ final class Latest<Value: Sendable>: Sendable {
             state.number += 1
             return state.number
         }
-        let deadline = Task {
-            try await Task.sleep(for: within)
-            self.giveUp(number)
-        }
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let deadline = loop.scheduleTask(in: TimeAmount(within)) { self.giveUp(number) }
         let isSeen = await withCheckedContinuation { continuation in
             let isThere = state.withLock { state in
                 if let value = state.value, wanted(value) { return true }
