@@ -272,7 +272,9 @@ struct DeadlineWheelTests {
 }
 
 extension Instant {
-    fileprivate static func - (left: Instant, right: Duration) -> Instant { left + Duration.zero - right.wholeNanoseconds }
+    fileprivate static func - (left: Instant, right: Duration) -> Instant {
+        left + Duration.zero - right.wholeNanoseconds
+    }
     fileprivate static func - (left: Instant, right: Int64) -> Instant {
         Instant(nanoseconds: left.nanoseconds - right)
     }
