@@ -93,7 +93,7 @@ extension Observer {
         guard let identity = identity(meant: subject, by: viewer), row(viewer, identity).isHeld else { return }
         // Where it lives is in the truth: addresses of one life never change.
         let address = sessions[Int(row(viewer, identity).session)].address
-        let least = timing.period - timing.timeoutMax
+        let least = timing.period - timing.timeoutMax - timing.lagNoticed
         let most = timing.period * (timing.awarenessMax + 2)
         let hadTime = truths[viewer].dialled.contains {
             $0.to == address && (least...most).contains(local.span(since: $0.at))

@@ -13,15 +13,15 @@ extension World {
                 UnsafeRawBufferPointer(rebasing: $0[entry.start..<(entry.start + entry.count)])
             }
             hash.update(datagram)
-            observer.sent(place, datagram, depth: Int(depth), hellos: Int(hellos))
-            send(datagram, from: place, to: entry.to)
+            let host = Hosts.host(entry.to) ?? -1
+            let to = owners.indices.contains(host) ? owners[host] : -1
+            observer.sent(place, datagram, depth: Int(depth), hellos: to == cause ? Int(hellos) : 0)
+            if to >= 0 { send(datagram, from: place, to: to) }
         }
     }
 
     /// `datagram` is only good until something else is sent by a machine.
-    private mutating func send(_ datagram: UnsafeRawBufferPointer, from place: Int, to address: PeerAddress) {
-        guard let host = Hosts.host(address), host < owners.count else { return }
-        let to = owners[host]
+    private mutating func send(_ datagram: UnsafeRawBufferPointer, from place: Int, to: Int) {
         let passage = network.carry(datagram.count, from: place, to: to, at: processes[place].busyUntil)
         guard passage.arrives != nil || passage.replayedAt != nil, datagram.count <= PacketArena.slotBytes else {
             return
@@ -32,7 +32,7 @@ extension World {
         provenance.intended = UInt32(to)
         provenance.sealedAt = now
         provenance.depth = depth
-        provenance.hellos = hellos
+        provenance.hellos = to == cause ? hellos : 0
         provenance.from = Hosts.address(processes[place].host, port: processes[place].sourcePort)
         let packet = arena.keep(datagram, provenance)
         if let arrives = passage.arrives {

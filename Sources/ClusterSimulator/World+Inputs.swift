@@ -226,9 +226,11 @@ extension World {
                     wasApplied: arena.wasApplied(packet, by: place, life: life), bytes: Int(provenance.count)),
                 dropped: dropped, hasEffects: hasEffects, answers: outbox.entries.count, answerBytes: answerBytes)
         }
+        if tell != nil, let dropped { trace(place, "drops what r\(provenance.origin) sent: \(dropped.word)") }
         let isApplied = listens && dropped == nil
         if isApplied { arena.noteApplied(packet, by: place, life: life) }
         depth = min(provenance.depth, 250) + 1
+        cause = Int(provenance.origin)
         hellos = arena.isHello(packet) ? min(provenance.hellos, 250) + 1 : 0
         // A packet that is dropped at the gate tells membership nothing.
         perform(place, local: local, lag: isApplied ? lag : .zero)
@@ -262,6 +264,7 @@ extension World {
         processes[place].replica!.machine.handle(input, at: local, datagrams: &outbox, into: &effects)
         depth = 0
         hellos = 0
+        cause = -1
         perform(place, local: local, lag: lag)
     }
 

@@ -63,6 +63,8 @@ struct World {
     /// The causal depth of what is being sent.
     var depth: UInt8 = 0
     var hellos: UInt8 = 0
+    /// The process whose packet is being answered.
+    var cause = -1
 
     init(_ options: SimulationOptions, tell: ((String) -> Void)? = nil) {
         self.options = options

@@ -31,6 +31,8 @@ package enum HelloExchange {
         // Without a challenge nothing is asked: that is how the exchange ends.
         let isAsked = hello.challenge != 0
         if isProven || isEchoed { return .apply(isAsked ? Hello(echo: hello.challenge, challenge: 0) : nil) }
-        return .unproven(isAsked ? Hello(echo: hello.challenge, challenge: cookie) : nil)
+        if isAsked { return .unproven(Hello(echo: hello.challenge, challenge: cookie)) }
+        // It returns the cookie of another address: asked where it is known to live, it speaks from elsewhere.
+        return .unproven(hello.echo != 0 ? Hello(echo: 0, challenge: cookie) : nil)
     }
 }

@@ -9,12 +9,19 @@ package struct SessionTable: Sendable {
         package var window: ReplayWindow
         package var rate = PacketRate()
         package var heardAt: Instant
-        /// Not answered with an echo before this.
+        /// Not answered with echoes before this, but for one.
         package var echoAfter = Instant.zero
+        var hasSecondEcho = false
 
+        /// Once in `pause`, and once more: who asked at another address than this side speaks from asks again at once.
         mutating func mayEcho(at now: Instant, every pause: Nanoseconds) -> Bool {
-            guard now >= echoAfter else { return false }
-            echoAfter = now + pause
+            if now >= echoAfter {
+                echoAfter = now + pause
+                hasSecondEcho = true
+                return true
+            }
+            guard hasSecondEcho else { return false }
+            hasSecondEcho = false
             return true
         }
     }
