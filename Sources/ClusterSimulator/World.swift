@@ -109,15 +109,20 @@ struct World {
     /// Tells the whole story.
     mutating func run() {
         begin()
-        while phase != .over, let (time, event) = agenda.popFirst() {
+        run(until: .never)
+        finish()
+    }
+
+    /// Tells it up to that time.
+    mutating func run(until end: Instant) {
+        while phase != .over, let next = agenda.nextTime, next < end, let (time, event) = agenda.popFirst() {
             now = max(now, time)
             observer.reach(now)
             happen(event)
         }
-        finish()
     }
 
-    private mutating func begin() {
+    mutating func begin() {
         var starts = world.stream("starts")
         for process in 0..<options.replicas where !plan.joinsLater.contains(process) {
             let at = process == 0 ? Nanoseconds.zero : starts.span(.zero, plan.startsWithin)
