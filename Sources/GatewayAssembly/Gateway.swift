@@ -122,7 +122,7 @@ package enum Gateway {
             flock: flock.map { service in
                 GossipDesk(
                     service: service, name: settings.replica.name, version: state.version,
-                    isDraining: { state.isDraining })
+                    inquiry: ReachabilityInquiry(tls: settings.server.tls), isDraining: { state.isDraining })
             })
         let laneSettings = LanePolicy.laneSettings(settings.server)
         let isTLS = settings.server.tls != nil

@@ -91,6 +91,11 @@ final class GossipLog {
             logger.warning(
                 isBlocked ? "UDP to a member does not pass, TCP does" : "UDP to a member passes again",
                 metadata: ["member": "\(peer)"])
+        case .reachedByOthersOnly(let peer, let isByOthersOnly):
+            logger.warning(
+                isByOthersOnly
+                    ? "a member answers others, and this replica neither by UDP nor by TCP"
+                    : "a member is reached directly again", metadata: ["member": "\(peer)"])
         case .climate(let isLossy): logger.notice(isLossy ? "the network loses a lot" : "the network is calm again")
         case .renewed(let cause): logger.warning("a new identity was taken", metadata: ["cause": "\(cause)"])
         case .rejoined: logger.notice("an operator had removed this replica elsewhere; it joined again")

@@ -69,7 +69,10 @@ extension GossipLoop {
             if case .acknowledged(let peer, let span, .direct) = fact {
                 shared.learn(peer, .nanoseconds(span.wholeNanoseconds))
             }
-            if case .udpBlocked = fact { membersChanged = true }
+            switch fact {
+            case .udpBlocked, .reachedByOthersOnly: membersChanged = true
+            default: break
+            }
             shared.counters.add { $0.observe(fact) }
             log.observed(fact)
             shared.tell(.fact(fact))

@@ -44,7 +44,12 @@ extension GossipLoop {
         lines[id] = StreamLine(stream: stream, from: address, place: .dialled)
         shared.counters.add { $0.streamsOpened += 1 }
         let bound = NIOLoopBound(stream, eventLoop: loop)
-        ClientBootstrap(group: loop)
+        var bootstrap = ClientBootstrap(group: loop)
+        // One address for streams and datagrams, where it is told one: firewalls and people know it by that.
+        if let source, (source.ipv4 == nil) == (address.ipv4 == nil), let name = SystemAddress.stream(to: source) {
+            bootstrap = bootstrap.bind(to: name)
+        }
+        bootstrap
             .channelOption(.socketOption(.tcp_nodelay), value: 1)
             .connectTimeout(bounds.handshake)
             .channelInitializer { channel in
@@ -94,7 +99,7 @@ extension GossipLoop {
         var sameSource = 0
         for (_, line) in lines where line.place != .dialled {
             if line.place == .shakingHands { shaking += 1 }
-            if line.from.high == from.high, line.from.low == from.low { sameSource += 1 }
+            if line.from.isSameSource(as: from) { sameSource += 1 }
         }
         return !hasEnded && shaking < StreamLine.shakingHandsMax && sameSource < bounds.streamsPerSource
     }

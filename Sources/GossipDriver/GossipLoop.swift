@@ -21,6 +21,7 @@ final class GossipLoop {
     let log: GossipLog
     let hooks: GossipHooks
     let bounds: MembershipBounds
+    let source: PeerAddress?
     /// Nil while the system has closed it.
     var socket: DatagramSocket?
 
@@ -62,6 +63,7 @@ final class GossipLoop {
         log = parts.log
         hooks = parts.hooks
         bounds = parts.bounds
+        source = parts.source
         self.shared = shared
         self.machine = machine
         self.clock = clock
@@ -204,6 +206,7 @@ final class GossipLoop {
         shownOwn = machine.membership.own
         let view = MembersView(
             own: machine.membership.own, others: machine.membership.members,
+            reachedByOthersOnly: machine.membership.table.slots.filter(\.isReachedByOthersOnly).map(\.member.short),
             udpBlocked: machine.membership.table.slots.filter(\.isUDPBlocked).map(\.member.short),
             unixMillisecondsAtZero: clock.wallMilliseconds(at: .zero))
         shared.members.publish(view)

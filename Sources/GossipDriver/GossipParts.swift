@@ -26,4 +26,6 @@ struct GossipParts {
     let log: GossipLog
     let hooks: GossipHooks
     let bounds: MembershipBounds
+    /// Where streams to others come from, as datagrams do; nil: wherever the system likes.
+    let source: PeerAddress?
 }

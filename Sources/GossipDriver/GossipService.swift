@@ -167,7 +167,8 @@ package final class GossipService: Sendable {
                 configuration.seeds, loop: loop, pool: names, isIPv6: sockets.datagram.isIPv6)
             let parts = GossipParts(
                 loop: loop, secrets: secrets, board: board, directory: directory, files: files, lookup: lookup,
-                log: log, hooks: hooks, bounds: configuration.bounds)
+                log: log, hooks: hooks, bounds: configuration.bounds,
+                source: OwnAddress.bound(configuration))
             log.started(address, own.id, own.session, isNew: kept == nil)
             return NIOLoopBound(GossipLoop(parts, shared: shared, machine: machine, clock: clock), eventLoop: loop)
         }.get()

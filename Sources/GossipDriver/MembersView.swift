@@ -8,6 +8,8 @@ package struct MembersView: Sendable {
     package var own: MemberRecord
     /// Everybody else, sorted by short id, the gone included.
     package var others: [Member] = []
+    /// They do not answer this replica's probes, while they answer others'.
+    package var reachedByOthersOnly: [ReplicaShortID] = []
     /// UDP to them does not pass, while TCP does.
     package var udpBlocked: [ReplicaShortID] = []
     /// Whether this replica has found the flock, or founds one.

@@ -13,12 +13,15 @@ enum OwnAddress {
             return address
         }
         let isIPv6 = configuration.host.contains(":")
-        if let bound = SystemAddress.address(literal: configuration.host, port: port), !isWildcard(bound) {
-            return bound
-        }
+        if let bound = bound(configuration) { return PeerAddress(high: bound.high, low: bound.low, port: port) }
         let source = towardsOthers(configuration.seeds, isIPv6: isIPv6).lazy.compactMap(BoundSocket.source).first
         let address = source ?? loopback
         return PeerAddress(high: address.high, low: address.low, port: port)
+    }
+
+    /// The one address that it listens on, without a port, if it is told one.
+    static func bound(_ configuration: GossipConfiguration) -> PeerAddress? {
+        SystemAddress.address(literal: configuration.host, port: 0).flatMap { isWildcard($0) ? nil : $0 }
     }
 
     private static func isWildcard(_ address: PeerAddress) -> Bool {
@@ -31,15 +34,11 @@ enum OwnAddress {
         let literal = seeds.compactMap { seed -> PeerAddress? in
             if case .address(let address) = seed, isIPv6 || address.ipv4 != nil { address } else { nil }
         }
-        let far = literal.filter { !isLoopback($0) }
+        let far = literal.filter { !$0.isLoopback }
         if far.isEmpty, !seeds.isEmpty, literal.count == seeds.count { return literal }
         let world = PeerAddress(ipv4: 0xc000_0201, port: 9)
         return far + [world] + (isIPv6 ? [PeerAddress(high: 0x2001_0db8_0000_0000, low: 1, port: 9)] : [])
     }
 
     private static let loopback = PeerAddress(ipv4: 0x7f00_0001, port: 0)
-
-    private static func isLoopback(_ address: PeerAddress) -> Bool {
-        address.ipv4.map { $0 >> 24 == 127 } ?? (address.high == 0 && address.low == 1)
-    }
 }

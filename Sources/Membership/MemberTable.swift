@@ -12,6 +12,10 @@ package struct MemberTable: Sendable {
         package var isPartial = false
         package var roundTrip = RoundTrip()
         package var isUDPBlocked = false
+        /// Its probes are answered through helpers alone.
+        package var isReachedByOthersOnly = false
+        /// Probes in a row that no datagram of its own answered.
+        package var detours: UInt8 = 0
         /// Since when its digest differs from this replica's.
         package var differsSince = Instant.never
         package var heardAt = Instant.zero

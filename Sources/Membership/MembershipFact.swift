@@ -17,6 +17,8 @@ package enum MembershipFact: Hashable, Sendable {
     case late(Duration)
     /// UDP to the peer does not pass while TCP does, or passes again.
     case udpBlocked(ReplicaShortID, Bool)
+    /// Probes of the peer are answered through helpers alone, or by itself again.
+    case reachedByOthersOnly(ReplicaShortID, Bool)
     /// Loss around here is heavy, or no longer.
     case climate(isLossy: Bool)
     case joined(members: Int)

@@ -190,7 +190,7 @@ extension MembershipMachine {
         _ id: StreamID, _ purpose: StreamPurpose, from: PeerAddress, at now: Instant,
         into effects: inout [MembershipEffect]
     ) {
-        let sameSource = accepted.reduce(0) { $0 + (($1.from.high, $1.from.low) == (from.high, from.low) ? 1 : 0) }
+        let sameSource = accepted.count { $0.from.isSameSource(as: from) }
         guard mayspeak, accepted.count < bounds.streamsAccepted + bounds.probeStreamsAccepted,
             sameSource < bounds.streamsPerSource
         else {

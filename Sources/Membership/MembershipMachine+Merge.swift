@@ -119,6 +119,8 @@ extension MembershipMachine {
             $0.isPartial = false
             if before.record.session != record.session {
                 $0.isUDPBlocked = false
+                $0.isReachedByOthersOnly = false
+                $0.detours = 0
                 $0.roundTrip = RoundTrip()
             }
         }

@@ -121,7 +121,7 @@ extension MembershipMachine {
         if let path = probe.path {
             raiseAwareness(by: -1, into: &effects)
             learnClimate(of: probe, at: now, into: &effects)
-            noteBlocked(probe.target, path == .stream, into: &effects)
+            note(path, to: probe.target, into: &effects)
             return
         }
         effects.append(.observed(.probeFailed(probe.target)))
@@ -140,11 +140,24 @@ extension MembershipMachine {
         changeFlags(set: climate.isLossy ? .lossy : [], clear: climate.isLossy ? [] : .lossy, at: now, into: &effects)
     }
 
-    private mutating func noteBlocked(
-        _ peer: ReplicaShortID, _ isBlocked: Bool, into effects: inout [MembershipEffect]
-    ) {
-        guard let place = table.place(of: peer), table[place].isUDPBlocked != isBlocked else { return }
-        table.touch(place) { $0.isUDPBlocked = isBlocked }
+    /// Of how many probes in a row none was answered directly before the way is called blocked: one may be loss [ours].
+    static let detoursToBlock: UInt8 = 2
+
+    private mutating func note(_ path: ProbePath, to peer: ReplicaShortID, into effects: inout [MembershipEffect]) {
+        guard let place = table.place(of: peer) else { return }
+        let before = table[place]
+        let detours = path == .direct ? 0 : min(before.detours + 1, Self.detoursToBlock)
+        let isByOthersOnly = path == .indirect && detours == Self.detoursToBlock
+        let isBlocked = path == .stream && detours == Self.detoursToBlock
+        table.touch(place) {
+            $0.detours = detours
+            $0.isReachedByOthersOnly = isByOthersOnly
+            $0.isUDPBlocked = isBlocked
+        }
+        if before.isReachedByOthersOnly != isByOthersOnly {
+            effects.append(.observed(.reachedByOthersOnly(peer, isByOthersOnly)))
+        }
+        guard before.isUDPBlocked != isBlocked else { return }
         effects.append(.observed(.udpBlocked(peer, isBlocked)))
         if isBlocked { effects.append(.observed(.reached(.udpBlockedButAlive))) }
     }
@@ -208,9 +221,9 @@ extension MembershipMachine {
     /// Answers of loops that were later than this say nothing about the network.
     static let lagLearnedMax: UInt16 = 20
 
-    /// The target of the running probe answered by stream.
+    /// The target of the running probe answered by stream. A helper was quicker, mostly; that its own stream passes says more.
     mutating func acknowledgedByStream(_ ack: Ack, at now: Instant, into effects: inout [MembershipEffect]) {
-        guard var probe, probe.number == ack.probe, probe.path == nil else { return }
+        guard var probe, probe.number == ack.probe, probe.path != .direct else { return }
         probe.path = .stream
         effects.append(.observed(.acknowledged(probe.target, now.span(since: probe.began).duration, .stream)))
         self.probe = probe

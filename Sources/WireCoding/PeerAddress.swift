@@ -19,6 +19,15 @@ package struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConverti
         high == 0 && low >> 32 == 0xffff ? UInt32(truncatingIfNeeded: low) : nil
     }
 
+    /// 127/8 or ::1: whoever is there is on this machine.
+    package var isLoopback: Bool { ipv4.map { $0 >> 24 == 127 } ?? ((high, low) == (0, 1)) }
+
+    /// Whether both are to be held for one sender. The replicas of one machine share the loopback's address, so there the ports
+    /// tell them apart.
+    package func isSameSource(as other: PeerAddress) -> Bool {
+        (high, low) == (other.high, other.low) && (!isLoopback || port == other.port)
+    }
+
     package static func < (left: PeerAddress, right: PeerAddress) -> Bool {
         (left.high, left.low, left.port) < (right.high, right.low, right.port)
     }

@@ -18,7 +18,9 @@ struct Members: AsyncParsableCommand {
     var rtt = false
     @Flag(
         name: .long,
-        help: "Every member probes every other; prints the pairs that fail and exits with 1 if there are any.")
+        help:
+            "Asks every member whom it cannot reach; prints these pairs and who did not answer, and exits with 1 if there are any."
+    )
     var reachability = false
     @Option(name: .long, help: "table or json.")
     var format = FlockOptions.Format.table

@@ -140,6 +140,10 @@ struct FlockRouteTests {
             try await ask(.get, "/v1/cluster/reachability", desk: desk).body
                 == #"{"object":"cluster.reachability","asked":3,"silent":["gw-3"],"failures":[{"from":"gw-1","to":"gw-2","why":"no ack"}]}"#
         )
+        #expect(
+            try await ask(.get, "/v1/cluster/reachability?local=true", desk: desk).body
+                == #"{"object":"cluster.reachability","asked":1,"silent":[],"failures":[]}"#)
+        #expect(try await ask(.get, "/v1/cluster/reachability?local=yes", desk: desk).status == 400)
     }
 
     @Test("events come as server-sent events until they end")
@@ -217,8 +221,9 @@ private final class FakeDesk: FlockDesk {
         return row
     }
 
-    func reachability() async -> ReachabilityPage {
-        ReachabilityPage(asked: 3, silent: ["gw-3"], failures: [.init(from: "gw-1", to: "gw-2", why: "no ack")])
+    func reachability(isLocal: Bool, authorization: String?) async -> ReachabilityPage {
+        if isLocal { return ReachabilityPage(asked: 1) }
+        return ReachabilityPage(asked: 3, silent: ["gw-3"], failures: [.init(from: "gw-1", to: "gw-2", why: "no ack")])
     }
 
     func keyring() async -> KeyringPage { keys }

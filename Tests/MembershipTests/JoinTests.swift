@@ -98,6 +98,17 @@ struct JoinTests {
             other.tell(.streamAccepted(Self.stream(number), .join, from: TestFlock.address(3)))
         }
         #expect(isTrue(other.machine.accepted.count == 8))
+        // On the loopback an address is no source: ten replicas of one machine come from it.
+        for loopback in [PeerAddress(ipv4: 0x7f00_0001, port: 1), PeerAddress(high: 0, low: 1, port: 1)] {
+            var local = LoneMachine(peers: 1)
+            for number in 0..<40 as Range<UInt32> {
+                let port = number < 10 ? 50_000 : 40_000 + UInt16(number)
+                let from = PeerAddress(high: loopback.high, low: loopback.low, port: port)
+                local.tell(.streamAccepted(Self.stream(number), .join, from: from))
+            }
+            #expect(isTrue(local.machine.accepted.count == 32))
+            #expect(isTrue(local.machine.accepted.count { $0.from.port == 50_000 } == 8))
+        }
     }
 
     @Test("a joiner whose identity answers elsewhere is a twin; one whose old address is silent has moved")

@@ -137,6 +137,23 @@ struct LifeTests {
         #expect(isTrue(flock.has(.udpBlockedButAlive, at: 0)))
     }
 
+    @Test(arguments: [true, false])
+    func whoIsReachedOnADetourIsKnownThoughAHelperIsQuicker(streamsPass: Bool) {
+        var flock = TestFlock.settled(3, seed: 13)
+        flock.run(for: .seconds(1))
+        if streamsPass { flock.isUDPCut = [[0, 1], [1, 0]] } else { flock.cut = [[0, 1], [1, 0]] }
+        flock.run(for: .seconds(20))
+        let other = flock.machines[1].own.id.short
+        func slot() -> MemberTable.Slot? { flock.machines[0].table.slot(of: other) }
+        #expect(isTrue(flock.agrees))
+        #expect(slot()?.isUDPBlocked == streamsPass)
+        #expect(slot()?.isReachedByOthersOnly == !streamsPass)
+        flock.isUDPCut = []
+        flock.cut = []
+        flock.run(for: .seconds(10))
+        #expect(slot()?.isUDPBlocked == false && slot()?.isReachedByOthersOnly == false)
+    }
+
     @Test func idleReplicasSendLittle() {
         var flock = TestFlock.settled(8, seed: 12)
         flock.run(for: .seconds(10))

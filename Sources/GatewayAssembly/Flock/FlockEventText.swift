@@ -68,6 +68,8 @@ enum FlockEventText {
         case .late(let span): return Page(kind: "self", text: "was late by \(span) and judges nobody for it")
         case .udpBlocked(let peer, let isBlocked):
             return about(peer, "link", isBlocked ? "UDP does not pass, TCP does" : "UDP passes again")
+        case .reachedByOthersOnly(let peer, let isByOthersOnly):
+            return about(peer, "link", isByOthersOnly ? "is reached by others only" : "is reached directly again")
         case .climate(let isLossy):
             return Page(kind: "link", text: isLossy ? "the network loses a lot" : "the network is calm again")
         case .joined(let members): return Page(kind: "self", text: "joined, members=\(members)")

@@ -21,6 +21,7 @@ final class GossipDesk: FlockDesk {
     private let service: FlockService
     private let state: @Sendable () -> Bool
     private let own: OwnRow
+    private let inquiry: ReachabilityInquiry
 
     /// What is said of this replica before its gossip has begun.
     struct OwnRow: Sendable {
@@ -29,8 +30,12 @@ final class GossipDesk: FlockDesk {
     }
 
     /// `isDraining`: it is about to leave.
-    init(service: FlockService, name: String, version: String, isDraining: @escaping @Sendable () -> Bool) {
+    init(
+        service: FlockService, name: String, version: String, inquiry: ReachabilityInquiry,
+        isDraining: @escaping @Sendable () -> Bool
+    ) {
         self.service = service
+        self.inquiry = inquiry
         state = isDraining
         own = OwnRow(name: name, version: version)
     }
@@ -70,13 +75,41 @@ final class GossipDesk: FlockDesk {
                 disagreeing: disagreeing))
     }
 
-    func reachability() async -> ReachabilityPage {
+    func reachability(isLocal: Bool, authorization: String?) async -> ReachabilityPage {
         guard let gossip = service.gossip else { return ReachabilityPage(asked: 0) }
         let view = gossip.members.value
-        let suspects = view.others.filter { $0.status == .suspect || $0.status == .dead }
-        return ReachabilityPage(
-            asked: view.others.count,
-            failures: suspects.map { .init(from: own.name, to: "\($0.record.name)", why: $0.status.word) })
+        var page = ReachabilityPage(asked: 1, failures: unreached(view))
+        guard !isLocal else { return page }
+        let present = view.others.filter { !$0.status.isGone }
+        let places = present.map {
+            ReachabilityInquiry.Place(
+                name: "\($0.record.name)", host: $0.record.address.host, port: $0.record.httpPort)
+        }
+        page.asked += places.count
+        for (place, answer) in zip(places, await inquiry.ask(places, authorization: authorization)) {
+            guard let answer else {
+                page.silent.append(place.name)
+                continue
+            }
+            page.failures += answer
+        }
+        page.failures.sort { ($0.from, $0.to) < ($1.from, $1.to) }
+        page.silent.sort()
+        return page
+    }
+
+    /// Whom this replica cannot reach now, or not as it should.
+    private func unreached(_ view: MembersView) -> [ReachabilityPage.Pair] {
+        view.others.filter { !$0.isPruned }.compactMap { member in
+            let why: String
+            switch member.status {
+            case .suspect, .dead: why = member.status.word
+            case .alive where view.udpBlocked.contains(member.short): why = "udp blocked"
+            case .alive where view.reachedByOthersOnly.contains(member.short): why = "reached by others only"
+            case .alive, .left: return nil
+            }
+            return .init(from: own.name, to: "\(member.record.name)", why: why)
+        }
     }
 
     func keyring() async -> KeyringPage {
@@ -88,7 +121,9 @@ final class GossipDesk: FlockDesk {
                 id: key.id, state: key.state.word,
                 holders: 1 + present.reduce(0) { $0 + ($1.record.keyIDs.contains(key.id) ? 1 : 0) })
         }
-        return KeyringPage(keys: keys, members: present.count + 1)
+        return KeyringPage(
+            keys: keys, members: present.count + 1,
+            silent: present.filter { $0.status == .suspect }.map { "\($0.record.name)" })
     }
 
     func events() async -> AsyncStream<FlockEvent> {

@@ -20,8 +20,9 @@ package protocol FlockDesk: Sendable {
     /// Returns who it was.
     func forceLeave(_ member: String, prune: Bool) async throws(FlockRefusal) -> MemberRow
 
-    /// Asks every member to probe every other.
-    func reachability() async -> ReachabilityPage
+    /// Whom each member cannot reach now. `isLocal`: this replica alone is asked; else every member is, with `authorization`, the
+    /// field of whoever asks.
+    func reachability(isLocal: Bool, authorization: String?) async -> ReachabilityPage
 
     func keyring() async -> KeyringPage
 

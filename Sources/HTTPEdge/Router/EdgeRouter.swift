@@ -42,7 +42,7 @@ package enum EdgeRouter {
         let flockRoutes = FlockRoutes(desk: flock, facts: facts, events: FlockEventStreams())
         admin.get("/v1/cluster/status") { _, _ in await flockRoutes.status() }
         admin.get("/v1/cluster/members") { request, _ in try await flockRoutes.members(request.uri.queryParameters) }
-        admin.get("/v1/cluster/reachability") { _, _ in try await flockRoutes.reachability() }
+        admin.get("/v1/cluster/reachability") { request, _ in try await flockRoutes.reachability(request) }
         admin.get("/v1/cluster/events") { _, _ in try await flockRoutes.eventStream() }
         admin.post("/v1/cluster/join") { request, context in try await flockRoutes.join(request, context) }
         admin.post("/v1/cluster/leave") { _, _ in try await flockRoutes.leave() }

@@ -41,9 +41,11 @@ struct FlockRoutes: Sendable {
         return EdgeAnswer.json(.ok, json.bytes)
     }
 
-    /// `GET /v1/cluster/reachability`
-    func reachability() async throws(EdgeError) -> Response {
-        EdgeAnswer.json(.ok, try await open().reachability().bytes)
+    /// `GET /v1/cluster/reachability[?local=true]`
+    func reachability(_ request: Request) async throws(EdgeError) -> Response {
+        let isLocal = try Self.flag("local", request.uri.queryParameters)
+        let page = try await open().reachability(isLocal: isLocal, authorization: request.headers[.authorization])
+        return EdgeAnswer.json(.ok, page.bytes)
     }
 
     /// `POST /v1/cluster/join` with `{"addresses": ["10.0.0.5:7946"]}`
