@@ -11,7 +11,7 @@ import time
 import pytest
 
 from flock.child import quiet_environment
-from flock.gossip import Flock, free_gossip_port
+from flock.gossip import Flock
 from flock.patience import until
 from flock.repository import starling_binary
 
@@ -101,9 +101,7 @@ def test_a_joiner_is_known_by_all_within_half_a_second(stage):
     worker = stage.simulator("sim-1")
     flock = stage.keep(Flock(4, [worker.node()]))
     flock.wait_until_they_agree()
-    flock.ports.append(free := free_gossip_port())
-    flock.replicas.append(None)
-    joiner = flock.start(4, wait_ready=False)
+    joiner = flock.start(flock.add(), wait_ready=False)
     began = time.monotonic()
     took = flock.wait_until_they_agree(3)
     assert joiner.child.is_running and time.monotonic() - began <= 1 and took <= 1

@@ -26,3 +26,14 @@ def until(what: str, condition: Callable[[], T], seconds: float = 10, every: flo
         if time.monotonic() > deadline:
             raise OutOfPatience(f"waited {seconds:g} s in vain until {what}; the last answer was {answer!r}")
         time.sleep(every)
+
+
+def throughout(what: str, condition: Callable[[], object], seconds: float, every: float = 0.2) -> None:
+    """Hold the world as it is for so long, and see all the while that `condition` is true.
+
+    `what` is a clause for the error: "nobody is dead".
+    """
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        assert condition(), f"after {time.monotonic() - began:.1f} of {seconds:g} s it was no longer true that {what}"
+        time.sleep(every)
