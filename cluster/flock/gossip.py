@@ -105,8 +105,8 @@ class Flock:
         return json.loads(body)["members"]
 
     def members(self, index: int) -> dict[str, dict]:
-        """The same by name."""
-        return {row["name"]: row for row in self.rows(index)}
+        """The same by name: whoever is alive where several had it."""
+        return {row["name"]: row for row in sorted(self.rows(index), key=lambda row: row["status"] == "alive")}
 
     def view(self, index: int) -> set[tuple]:
         """What all replicas must say alike."""
