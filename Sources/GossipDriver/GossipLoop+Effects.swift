@@ -97,8 +97,12 @@ extension GossipLoop {
 
     /// What is to be written yet when everything else has ended.
     func lastWrites() -> @Sendable () throws -> Void {
-        let (writes, directory) = (writes, directory)
-        return { try Self.save(writes, to: directory) }
+        let (begun, writes, directory) = (begunWrites, writes, directory)
+        return {
+            // What was given to the pool may not have begun when the pool ended.
+            if let begun { try Self.save(begun, to: directory) }
+            try Self.save(writes, to: directory)
+        }
     }
 
     private static func save(_ writes: PendingWrites, to directory: DataDirectory) throws(GossipFailure) {
@@ -113,9 +117,11 @@ extension GossipLoop {
         let (work, directory) = (writes, directory)
         guard !work.isEmpty else { return }
         writes = PendingWrites(isWriting: true)
+        begunWrites = work
         files.runIfActive(eventLoop: loop) { try Self.save(work, to: directory) }.assumeIsolated().whenComplete {
             result in
             self.writes.isWriting = false
+            self.begunWrites = nil
             switch result {
             case .success:
                 if let identity = work.identity { self.tell(.membership(.persisted(identity.incarnation))) }

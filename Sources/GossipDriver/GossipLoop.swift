@@ -43,6 +43,8 @@ final class GossipLoop {
     var lines: [StreamID: StreamLine] = [:]
     var acceptedNumber: UInt32 = 0
     var writes = PendingWrites()
+    /// On the pool's thread now, or waiting for it.
+    var begunWrites: PendingWrites?
     var membersChanged = false
     /// Of the last order about keys.
     var refusal: Keyring.Refusal?
