@@ -19,7 +19,7 @@ let settings: [SwiftSetting] = [
 
 // Rooms with pages that say why something was done in one way and not in another.
 let roomsWithDecisions: Set<String> = [
-    "Balancing", "Placement", "ExchangeFlow", "ReplicaCore", "UpstreamLane", "HTTPEdge",
+    "Balancing", "Placement", "ExchangeFlow", "Membership", "ReplicaCore", "UpstreamLane", "HTTPEdge",
 ]
 
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {

@@ -8,7 +8,7 @@ struct Workers: AsyncParsableCommand {
         abstract: "Workers as a running replica sees them, and an operator's word to them.",
         discussion: """
             Asks one replica, by default the one whose settings lie here, with the bootstrap admin key of its cluster secret. \
-            What is said holds for that replica.
+            A drain holds for all replicas that gossip with it; what is listed and explained is that replica's own view.
             """,
         subcommands: [List.self, Show.self, Drain.self, Resume.self, Poison.self, Explain.self],
         defaultSubcommand: List.self)
