@@ -14,12 +14,14 @@ extension MembershipMachine {
         }
         if let probe, now >= probe.deadline { step(at: now, sending: &sink, into: &effects) }
         if probe == nil, now >= probesAt { beginProbe(at: now, sending: &sink, into: &effects) }
-        if table.deadCount == 0 {
+        if table.deadCount == 0, suspicions.isEmpty {
             reachesOutAt = .never
         } else if reachesOutAt == .never {
             reachesOutAt = now + timing.reachOutEvery
         } else if now >= reachesOutAt {
-            reachOut(at: now, sending: &sink)
+            reachesOutAt = now + timing.reachOutEvery
+            reachOut(to: .suspect, at: now, sending: &sink)
+            reachOut(to: .dead, at: now, sending: &sink)
         }
         for place in helps.indices.reversed() where now >= helps[place].deadline {
             stepHelp(place, at: now, sending: &sink)
@@ -298,11 +300,15 @@ extension MembershipMachine {
 
     // MARK: The dead
 
-    /// One ping a second to somebody dead: who hears of its own death answers, and a cut that has healed is found.
-    private mutating func reachOut<Sink: PacketSink>(at now: Instant, sending sink: inout Sink) {
-        reachesOutAt = now + timing.reachOutEvery
+    /// One ping a second to somebody dead: who hears of its own death answers, and a cut that has healed is found. And one
+    /// to somebody suspect: the accusation may have been lost on the way, and a replica that has lost trust in itself
+    /// probes it again only after seconds.
+    private mutating func reachOut<Sink: PacketSink>(
+        to status: MemberStatus, at now: Instant, sending sink: inout Sink
+    ) {
         candidates.removeAll(keepingCapacity: true)
-        for slot in table.slots where slot.member.status == .dead && isDrawn(slot.member, at: now) {
+        for slot in table.slots
+        where slot.member.status == status && (status == .suspect || isDrawn(slot.member, at: now)) {
             candidates.append(slot.member.short)
         }
         guard !candidates.isEmpty else { return }

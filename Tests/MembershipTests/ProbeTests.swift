@@ -60,6 +60,11 @@ struct ProbeTests {
         let began = lone.sent.first { $0.to.short == Self.one.id.short }?.at ?? lone.now
         lone.pass(.milliseconds(300))
         #expect(Self.pings(of: lone, to: Self.one, since: began) == [0, 16_666, 33_333])
+        // Another, for whom nobody is suspect yet: suspects are asked besides.
+        lone = LoneMachine(peers: 2)
+        lone.answering = [Self.one, Self.two]
+        lone.pass(.seconds(5))
+        lone.answering = [Self.two]
         let usual = lone.machine.table.slot(of: Self.one.id.short)?.roundTrip
         for (lag, isLearned) in [(21, false), (20, true)] as [(UInt16, Bool)] {
             guard let ping = lone.passUntilAsked(Self.one) else { return #expect(Bool(false)) }
