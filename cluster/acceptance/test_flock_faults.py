@@ -221,9 +221,13 @@ def test_of_two_with_the_same_data_one_becomes_another(three):
     three.forget_data(2)
     shutil.copytree(three.data(0), three.data(2))
     three.start(2, wait_ready=False)
-    three.wait_until_they_agree(10)
-    ids = {name: row["id"] for name, row in three.members(1).items() if row["status"] == "alive"}
-    assert len(set(ids.values())) == 3 and first in ids.values() and ids["gw-3"] != old
+
+    def ids() -> dict[str, str]:
+        return {name: row["id"] for name, row in three.members(1).items() if row["status"] == "alive"}
+
+    # Its name alone says nothing: the process before it was called so as well.
+    until("another gw-3 is alive", lambda: ids().get("gw-3") not in (None, old) and len(set(ids().values())) == 3, 15)
+    assert first in ids().values()
     assert sum(three[index].metric_sum("starling_membership_renewals_total") for index in (0, 2)) >= 1
     assert starling(three[0], "force-leave", "--prune", old).returncode == 0
 
@@ -231,9 +235,9 @@ def test_of_two_with_the_same_data_one_becomes_another(three):
 def test_other_settings_are_shown_and_not_refused(three):
     three.kill(2)
     three.start(2, settings={"load_balancing": {"strategy": "least_connections"}})
+    until("its other settings are seen", lambda: three.members(0)["gw-3"]["agreement"] != three.members(0)["gw-1"]["agreement"], 10)
     three.wait_until_they_agree(10)
-    rows = three.members(0)
-    assert rows["gw-3"]["agreement"] != rows["gw-1"]["agreement"] == rows["gw-2"]["agreement"]
+    assert three.members(0)["gw-1"]["agreement"] == three.members(0)["gw-2"]["agreement"]
     until("it is counted", lambda: [three[index].metric_sum("starling_membership_agreement_mismatch") for index in range(3)]
           == [1, 1, 2], 5)
     assert json.loads(three[0].get("/v1/cluster/status")[2])["gossip"]["disagreeing"] == ["gw-3"]
@@ -253,7 +257,8 @@ def test_a_name_can_be_a_seed(stage, worker):
 def keys(flock: Flock, index: int) -> dict[str, list[int]]:
     """Numbers of keys by state, as one replica says."""
     told = starling(flock[index], "keyring", "list", "--format", "json")
-    assert told.returncode == 0, told
+    # 1: somebody is suspect for a moment, and did not answer.
+    assert told.returncode in (0, 1) and told.stdout, told
     by_state: dict[str, list[int]] = {}
     for key in json.loads(told.stdout)["keys"]:
         by_state.setdefault(key["state"], []).append(key["id"])
