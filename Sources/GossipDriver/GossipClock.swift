@@ -1,4 +1,5 @@
-/// The clock of the flock's machine: it runs through sleep, and is zero when the replica starts.
+/// The clock of the flock's machine, which is the lane's: it runs through sleep, and what one of them says until when, the
+/// other understands.
 ///
 /// The wall clock is looked at besides. When both part by seconds, this process may be a memory image that was resumed,
 /// with packet counters that were used before; when they part by less, only the stamps of keys and blocks follow.
@@ -25,7 +26,6 @@ struct GossipClock: Sendable {
     static let gap = Nanoseconds.seconds(2)
     static let step = Nanoseconds.milliseconds(100)
 
-    private let origin: Int64
     /// Wall clock less this clock, as of the last look.
     private var apart: Int64
     /// As of the last `step`.
@@ -34,12 +34,11 @@ struct GossipClock: Sendable {
     init() { self.init(clock: Self.read(Self.clock), wall: Self.read(CLOCK_REALTIME)) }
 
     init(clock: Int64, wall: Int64) {
-        origin = clock
         apart = wall - clock
         toldApart = apart
     }
 
-    var unixSecondsAtZero: Int64 { (origin + apart) / 1_000_000_000 }
+    var unixSecondsAtZero: Int64 { apart / 1_000_000_000 }
 
     mutating func look() -> (now: Instant, broke: Break) {
         look(clock: Self.read(Self.clock), wall: Self.read(CLOCK_REALTIME))
@@ -48,7 +47,7 @@ struct GossipClock: Sendable {
     mutating func look(clock: Int64, wall: Int64) -> (now: Instant, broke: Break) {
         let difference = wall - clock
         defer { apart = difference }
-        let now = Instant(nanoseconds: clock - origin)
+        let now = Instant(nanoseconds: clock)
         if abs(difference - apart) >= Self.gap.rawValue {
             toldApart = difference
             return (now, .gap)
@@ -59,11 +58,11 @@ struct GossipClock: Sendable {
     }
 
     /// Without looking at the wall.
-    var now: Instant { Instant(nanoseconds: Self.read(Self.clock) - origin) }
+    var now: Instant { Instant(nanoseconds: Self.read(Self.clock)) }
 
     /// Milliseconds since 1970 of a point on this clock.
     func wallMilliseconds(at instant: Instant) -> UInt64 {
-        UInt64(max(0, (instant.nanoseconds + origin + apart) / 1_000_000))
+        UInt64(max(0, (instant.nanoseconds + apart) / 1_000_000))
     }
 
     #if os(Linux)

@@ -35,12 +35,21 @@ final class GossipLog {
     func changed(_ member: Member, from before: MemberStatus?) {
         guard member.status != before else { return }
         logger.log(
-            level: member.status == .suspect ? .debug : .info, "member \(member.status.word)",
+            level: Self.level(of: member.status), "member \(member.status.word)",
             metadata: [
                 "name": "\(member.record.name)", "id": "\(member.id)", "session": "\(member.record.session)",
                 "incarnation": "\(member.record.incarnation)", "address": "\(member.record.address)",
                 "was": "\(before?.word ?? "unknown")",
             ])
+    }
+
+    /// A death is what an operator looks for; a suspicion is over in a moment, mostly.
+    private static func level(of status: MemberStatus) -> Logger.Level {
+        switch status {
+        case .suspect: .debug
+        case .alive, .left: .info
+        case .dead: .warning
+        }
     }
 
     func became(_ id: ReplicaID, _ session: SessionID) {
@@ -107,8 +116,6 @@ final class GossipLog {
             logger.warning(
                 differs ? "a member has other settings" : "a member's settings agree again",
                 metadata: ["member": "\(peer)"])
-        case .ringDisagreement(let peer):
-            logger.warning("a member computes other rings", metadata: ["member": "\(peer)"])
         case .throttled: logger.notice("gossip is held back by its limit of bytes a second")
         case .acknowledged, .probeFailed, .synced, .rumourDropped, .awareness, .reached: break
         }

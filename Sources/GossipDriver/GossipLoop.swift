@@ -27,6 +27,7 @@ final class GossipLoop {
 
     private var machine: ReplicaMachine
     private var clock: GossipClock
+    private let startedAt: Instant
     private var outbox = DatagramOutbox()
     private var effects: [ReplicaEffect] = []
     /// What was told while effects were performed: NIO may call back at once.
@@ -55,7 +56,7 @@ final class GossipLoop {
     /// A machine that wants to be told again at once waits so long [ours].
     private static let restMin = Nanoseconds.milliseconds(1)
 
-    init(_ parts: GossipParts, shared: GossipShared, machine: ReplicaMachine, clock: GossipClock) {
+    init(_ parts: GossipParts, shared: GossipShared, machine: ReplicaMachine, clock: GossipClock, startedAt: Instant) {
         loop = parts.loop
         secrets = parts.secrets
         board = parts.board
@@ -69,6 +70,7 @@ final class GossipLoop {
         self.shared = shared
         self.machine = machine
         self.clock = clock
+        self.startedAt = startedAt
     }
 
     // MARK: Telling the machine
@@ -202,6 +204,8 @@ final class GossipLoop {
 
     // MARK: Views
 
+    func inspect() -> GossipInspection { GossipInspection(machine.membership, at: clock.now) }
+
     private func publishMembers() {
         guard membersChanged || shownOwn != machine.membership.own else { return }
         membersChanged = false
@@ -210,7 +214,7 @@ final class GossipLoop {
             own: machine.membership.own, others: machine.membership.members,
             reachedByOthersOnly: machine.membership.table.slots.filter(\.isReachedByOthersOnly).map(\.member.short),
             udpBlocked: machine.membership.table.slots.filter(\.isUDPBlocked).map(\.member.short),
-            unixMillisecondsAtZero: clock.wallMilliseconds(at: .zero))
+            startedAt: startedAt, unixMillisecondsAtZero: clock.wallMilliseconds(at: .zero))
         shared.members.publish(view)
         hooks.membersChanged(view)
         rememberMembers(view)

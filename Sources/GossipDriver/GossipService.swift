@@ -46,6 +46,11 @@ package final class GossipService: Sendable {
         return trip.flatMap { $0.smoothedMicroseconds > 0 ? .microseconds($0.smoothedMicroseconds) : nil }
     }
 
+    package func inspect() async -> GossipInspection {
+        let look = gossip.eventLoop.submit { self.gossip.value.inspect() }
+        return (try? await look.get()) ?? GossipInspection()
+    }
+
     /// From now on. A reader that is far behind misses some, and the count says so.
     package func events() -> AsyncStream<GossipEvent> { shared.events() }
 
@@ -63,6 +68,12 @@ package final class GossipService: Sendable {
             self.gossip.value.tell(input)
         }
         return true
+    }
+
+    /// The same, and returns when what is shown has followed.
+    package func obey(_ input: ReplicaInput) async {
+        let done = gossip.eventLoop.submit { self.gossip.value.tell(input) }
+        try? await done.get()
     }
 
     /// What an operator orders about keys; nil when the ring took it.
@@ -127,7 +138,8 @@ package final class GossipService: Sendable {
         let directory = try DataDirectory(configuration.dataDirectory)
         let clock = GossipClock()
         let kept = try IdentityFile.load(from: directory)
-        let wall = clock.wallMilliseconds(at: .zero)
+        let now = clock.now
+        let wall = clock.wallMilliseconds(at: now)
         let keyring = try KeyringFile.load(from: directory, secrets, wallMilliseconds: wall)
         let sockets = try BoundSocket.pair(host: configuration.host, port: configuration.port)
         let address: PeerAddress
@@ -158,8 +170,11 @@ package final class GossipService: Sendable {
         files.start()
         names.start()
         let board = KeyBoard()
-        let machine = ReplicaMachine(start, sealing: PacketSeal(secrets, board: board), at: .zero)
-        let shared = GossipShared(MembersView(own: machine.membership.own, unixMillisecondsAtZero: wall), keyring)
+        let machine = ReplicaMachine(start, sealing: PacketSeal(secrets, board: board), at: now)
+        let shared = GossipShared(
+            MembersView(
+                own: machine.membership.own, startedAt: now, unixMillisecondsAtZero: clock.wallMilliseconds(at: .zero)),
+            keyring)
         let loop = group.next()
         let gossip = try await loop.submit {
             let log = GossipLog(logger)
@@ -170,7 +185,8 @@ package final class GossipService: Sendable {
                 log: log, hooks: hooks, bounds: configuration.bounds,
                 source: OwnAddress.bound(configuration))
             log.started(address, own.id, own.session, isNew: kept == nil)
-            return NIOLoopBound(GossipLoop(parts, shared: shared, machine: machine, clock: clock), eventLoop: loop)
+            let gossip = GossipLoop(parts, shared: shared, machine: machine, clock: clock, startedAt: now)
+            return NIOLoopBound(gossip, eventLoop: loop)
         }.get()
         let service = GossipService(
             address: address, port: sockets.port, shared: shared, group: group, gossip: gossip, files: files,

@@ -1,5 +1,5 @@
 /// Who is in the flock, as this replica sees it: one immutable value, published when it changes.
-import Determinism
+package import Determinism
 package import Membership
 package import WireCoding
 
@@ -14,6 +14,8 @@ package struct MembersView: Sendable {
     package var udpBlocked: [ReplicaShortID] = []
     /// Whether this replica has found the flock, or founds one.
     package var isReady: Bool { own.flags.contains(.ready) }
+    /// When this process began, on the machine's clock.
+    package var startedAt: Instant
     /// Of the wall clock where the machines' clock is zero, for what people read.
     package var unixMillisecondsAtZero: UInt64
 
@@ -27,8 +29,11 @@ package struct MembersView: Sendable {
     package func member(_ short: ReplicaShortID) -> Member? { others.first { $0.short == short } }
 
     /// Milliseconds since 1970.
-    package func since(_ member: Member) -> UInt64 {
-        let milliseconds = member.since.nanoseconds / 1_000_000
+    package func since(_ member: Member) -> UInt64 { unixMilliseconds(of: member.since) }
+
+    /// Milliseconds since 1970.
+    package func unixMilliseconds(of instant: Instant) -> UInt64 {
+        let milliseconds = instant.nanoseconds / 1_000_000
         return milliseconds < 0
             ? unixMillisecondsAtZero - min(unixMillisecondsAtZero, milliseconds.magnitude)
             : unixMillisecondsAtZero + milliseconds.magnitude

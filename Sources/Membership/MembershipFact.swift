@@ -36,8 +36,6 @@ package enum MembershipFact: Hashable, Sendable {
     case rumourDropped(lane: UInt8)
     case throttled
     case awareness(Int)
-    /// A peer holds another ring for longer than it should.
-    case ringDisagreement(ReplicaShortID)
     case agreementMismatch(ReplicaShortID, Bool)
     case reached(Mark)
 }

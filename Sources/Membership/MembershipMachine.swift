@@ -67,7 +67,7 @@ package struct MembershipMachine: Sendable {
     var budget: ByteBudget
     var isThrottled = false
     var gossipsAt = Instant.never
-    var isDirect = true
+    package internal(set) var isDirect = true
     var packet: [UInt8] = []
 
     // Streams
@@ -142,6 +142,14 @@ package struct MembershipMachine: Sendable {
     package var replicas: Int { table.presentCount + 1 }
 
     package var digest: UInt64 { table.digest &+ ownTerm }
+
+    /// Who says that this member is gone, while it is suspect.
+    package func accusers(of member: ReplicaShortID) -> [ReplicaShortID] {
+        suspicions.first { $0.subject == member }?.accusers ?? []
+    }
+
+    /// Rumours that are still told, by lane from 0.
+    package var rumourCounts: [Int] { rumours.counts }
 
     /// Everybody but this replica, sorted by short id.
     package var members: [Member] { table.slots.map(\.member) }

@@ -51,6 +51,16 @@ package struct RumourQueue: Sendable {
         self.bytesMax = bytesMax
     }
 
+    /// By lane, as far as the highest that can hold one.
+    package var counts: [Int] {
+        var counts = [Int](repeating: 0, count: Int(Self.laneMax) + 1)
+        for rumour in rumours { counts[Int(min(rumour.lane, Self.laneMax))] += 1 }
+        return counts
+    }
+
+    /// Lanes are numbered from 0; the last holds what may wait longest.
+    static let laneMax: UInt8 = 6
+
     package var isEmpty: Bool { rumours.isEmpty }
     package var count: Int { rumours.count }
     package var byteCount: Int { bytes }

@@ -70,6 +70,9 @@ struct FlockMembers: Sendable {
         return true
     }
 
+    /// Who holds other rings for longer than it should.
+    var disagreeing: [ReplicaShortID] { present.filter(\.isDifferenceTold).map(\.id) }
+
     var ring: ReplicaRing {
         ReplicaRing(
             present.lazy.filter(\.participates).map { ReplicaRing.Participant(id: $0.id, isSettled: $0.isSettled) })

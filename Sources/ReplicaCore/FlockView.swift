@@ -32,6 +32,8 @@ package struct FlockView: Sendable {
     /// Sorted by worker, then observer: every word that is known, for people.
     package var words: [WorkerHealthNews] = []
     package var ring = ReplicaRing.empty
+    /// Members that hold other rings for longer than they should.
+    package var disagreeing: [ReplicaShortID] = []
     package var views = Views()
 
     package init() {}

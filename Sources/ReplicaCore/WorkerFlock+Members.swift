@@ -24,6 +24,10 @@ extension WorkerFlock {
 
     package mutating func memberForgotten(_ member: ReplicaShortID, at now: Instant) {
         guard let before = members.remove(member) else { return }
+        if before.isDifferenceTold {
+            view.disagreeing = members.disagreeing
+            viewChanged = true
+        }
         if before.participates {
             debounce.changed(at: now)
             seatsAreStale = true

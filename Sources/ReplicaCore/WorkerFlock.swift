@@ -163,6 +163,8 @@ package struct WorkerFlock: Sendable {
             let differs = mine.replicaRing != theirs.replicaRing || mine.workerRing != theirs.workerRing
             if let told = members.note(peer, differs: differs, patience: Self.ringPatience, at: now) {
                 note(.ringDisagreement(peer, told))
+                view.disagreeing = members.disagreeing
+                viewChanged = true
             }
             return false
         default: return false

@@ -55,6 +55,25 @@ struct FlockRouteTests {
                 + #""rtt_ms":0.4,"since":1764537700}]}"#)
     }
 
+    @Test("addresses are blocked for a day at most, listed and lifted")
+    func blocks() async throws {
+        let order = #"{"address":"10.0.0.7","seconds":60}"#
+        let page = #"{"object":"list","data":[{"address":"10.0.0.7","seconds_left":60,"by":"gw-1"}]}"#
+        #expect(try await ask(.get, "/admin/blocks", desk: desk).body == page)
+        #expect(try await ask(.post, "/admin/blocks", order, desk: desk).body == page)
+        #expect(
+            try await ask(.post, "/admin/blocks", #"{"address":"2001:db8::9","seconds":1}"#, desk: desk).status == 200)
+        #expect(try await ask(.delete, "/admin/blocks/10.0.0.7", desk: desk).status == 200)
+        for wrong in [
+            #"{"address":"10.0.0.7","seconds":0}"#, #"{"address":"10.0.0.7","seconds":86401}"#,
+            #"{"address":"gw-1","seconds":60}"#, #"{"address":"10.0.0.0/8","seconds":60}"#, "{}",
+        ] {
+            #expect(try await ask(.post, "/admin/blocks", wrong, desk: desk).status == 400, "\(wrong)")
+        }
+        #expect(try await ask(.get, "/admin/blocks", desk: nil).status == 409)
+        #expect(desk.orders == ["block 10.0.0.7 60", "block 2001:db8:: 1", "block 10.0.0.7 0"])
+    }
+
     @Test("members may be asked for by status, and for all that is known of them")
     func detailed() async throws {
         let dead = try await ask(.get, "/v1/cluster/members?status=dead", desk: desk)
@@ -167,6 +186,7 @@ struct FlockRouteTests {
     @Test("nobody but an administrator is told or heard", arguments: ["members", "keyring", "events", "status"])
     func admin(_ page: String) async throws {
         #expect(try await ask(.get, "/v1/cluster/\(page)", desk: desk, isAdmin: false).status == 403)
+        #expect(try await ask(.post, "/admin/blocks", desk: desk, isAdmin: false).status == 403)
         for order in ["join", "leave", "force-leave", "keyring/install"] {
             #expect(try await ask(.post, "/v1/cluster/\(order)", desk: desk, isAdmin: false).status == 403)
         }
@@ -227,6 +247,13 @@ private final class FakeDesk: FlockDesk {
     }
 
     func keyring() async -> KeyringPage { keys }
+
+    func blocks() async -> BlocksPage { BlocksPage(rows: [.init(address: "10.0.0.7", secondsLeft: 60, by: "gw-1")]) }
+
+    func block(_ address: BlockedAddress, seconds: Int) async throws(FlockRefusal) -> BlocksPage {
+        note("block \(address.address) \(seconds)")
+        return await blocks()
+    }
 
     func tell(_ order: KeyringOrder) async throws(FlockRefusal) -> KeyringPage {
         switch order {

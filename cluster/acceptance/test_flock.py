@@ -93,7 +93,7 @@ def test_a_pause_of_ten_seconds_ejects_nobody_else_and_ends_within_two(five):
         return five.agree()
 
     until("everybody is alive everywhere", is_over, 4)
-    assert time.monotonic() - resumed <= 2.5
+    assert time.monotonic() - resumed <= 2
     assert "dead" not in worst, "whoever slept blamed others for it"
 
 
@@ -102,9 +102,8 @@ def test_a_joiner_is_known_by_all_within_half_a_second(stage):
     flock = stage.keep(Flock(4, [worker.node()]))
     flock.wait_until_they_agree()
     joiner = flock.start(flock.add(), wait_ready=False)
-    began = time.monotonic()
     took = flock.wait_until_they_agree(3)
-    assert joiner.child.is_running and time.monotonic() - began <= 1 and took <= 1
+    assert joiner.child.is_running and took <= 0.5
 
 
 def test_two_clusters_never_merge_though_they_share_addresses(stage):
@@ -163,6 +162,31 @@ def test_a_drain_on_one_replica_is_a_drain_on_all(five):
     until("it is back everywhere", lambda: all(in_rotation(five[index], "sim-1") == "healthy" for index in range(5)), 5)
 
 
+def test_an_address_that_is_blocked_on_one_replica_is_refused_by_all_for_so_long(stage):
+    worker = stage.simulator("sim-1")
+    flock = stage.keep(Flock(3, [worker.node()], {"server": {"trusted_proxies": ["127.0.0.1"]}}))
+    flock.wait_until_they_agree()
+
+    def asks(index: int, address: str) -> int:
+        return flock[index].post(CHAT, chat("llama-7b"), {"X-Forwarded-For": address})[0]
+
+    def blocked(index: int) -> list[str]:
+        return [row["address"] for row in json.loads(flock[index].get("/admin/blocks")[2])["data"]]
+
+    assert flock[0].post("/admin/blocks", {"address": "192.0.2.7", "seconds": 600})[0] == 200
+    assert flock[0].post("/admin/blocks", {"address": "2001:db8::7", "seconds": 3})[0] == 200
+    began = time.monotonic()
+    until("all know of both", lambda: all(len(blocked(index)) == 2 for index in range(3)), 2)
+    for index in range(3):
+        assert asks(index, "192.0.2.7") == 403 == asks(index, "2001:db8::9")
+        assert asks(index, "192.0.2.8") == 200 == asks(index, "2001:db8:0:1::7")
+    assert time.monotonic() - began < 3, "the test was too slow to say anything"
+    until("one ends by itself, everywhere", lambda: all(blocked(index) == ["192.0.2.7"] for index in range(3)), 5)
+    assert [asks(index, "2001:db8::9") for index in range(3)] == [200] * 3
+    assert flock[2].request("DELETE", "/admin/blocks/192.0.2.7")[0] == 200
+    until("the other is lifted everywhere", lambda: all(asks(index, "192.0.2.7") == 200 for index in range(3)), 2)
+
+
 def test_a_worker_that_dies_is_left_by_all_within_a_second_and_back_within_three(stage):
     workers = [stage.simulator(f"sim-{number}", slots=8) for number in (1, 2)]
     flock = stage.keep(Flock(3, [worker.node() for worker in workers], {"load_balancing": {"probe_interval_seconds": 2}}))
@@ -173,12 +197,12 @@ def test_a_worker_that_dies_is_left_by_all_within_a_second_and_back_within_three
     for _ in range(4):
         assert flock[0].post(CHAT, chat("llama-7b"))[0] == 200
     until("nobody sends anything there", lambda: all(not is_offered(flock[index], "sim-1") for index in range(3)), 3)
-    assert time.monotonic() - killed <= 1.5
+    assert time.monotonic() - killed <= 1
     port = workers[0].port
     back = stage.keep(type(workers[0])("sim-1", slots=8, port=port))
     born = time.monotonic()
     until("it is back everywhere", lambda: all(in_rotation(flock[index], "sim-1") == "healthy" for index in range(3)), 6)
-    assert back.child.is_running and time.monotonic() - born <= 3.5
+    assert back.child.is_running and time.monotonic() - born <= 3
 
 
 def is_offered(replica, worker: str) -> bool:

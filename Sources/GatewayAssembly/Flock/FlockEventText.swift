@@ -80,7 +80,6 @@ enum FlockEventText {
         case .rejoined: return Page(kind: "self", text: "had been removed elsewhere and joined again")
         case .agreementMismatch(let peer, let differs):
             return about(peer, "agreement", differs ? "has other settings" : "agrees again")
-        case .ringDisagreement(let peer): return about(peer, "ring", "computes another ring")
         case .throttled: return Page(kind: "link", text: "gossip is held back by its limit of bytes a second")
         case .fromTheFuture(let peer, let incarnation):
             return about(peer, "self", "its incarnation \(incarnation) is ahead of this clock")

@@ -1,8 +1,11 @@
 /// The flock for its operators: what the gossip shows, as pages, and what they order of it.
+import Determinism
+import ExchangeFlow
 import GossipDriver
 import HTTPEdge
 import Membership
 import Placement
+import RateLimiting
 import ReplicaCore
 import Settings
 import Telemetry
@@ -44,7 +47,7 @@ final class GossipDesk: FlockDesk {
 
     func members() async -> [MemberRow] {
         guard let gossip = service.gossip else { return [] }
-        return MemberPages.rows(of: gossip.members.value, gossip)
+        return MemberPages.rows(of: gossip.members.value, gossip, await gossip.inspect())
     }
 
     func status() async -> FlockStatus {
@@ -58,18 +61,20 @@ final class GossipDesk: FlockDesk {
         let flock = gossip.flock.value
         let counts = gossip.counts
         let rates = service.traffic.rates
+        let inspection = await gossip.inspect()
         let present = view.others.filter { !$0.status.isGone }
         let word =
             state() ? "leaving" : !view.isReady ? "joining" : present.isEmpty ? "alone" : "joined"
         let disagreeing = present.filter { $0.record.agreement != view.own.agreement }.map { "\($0.record.name)" }
         return FlockStatus(
-            members: MemberPages.rows(of: view, gossip),
+            members: MemberPages.rows(of: view, gossip, inspection),
             replicaRing: .init(version: Self.hex(flock.ring.version), participants: flock.ring.participants.count),
             workerRing: .init(version: Self.hex(UInt64(flock.views.workerRing)), participants: flock.workers.count),
+            ringDisagreements: flock.disagreeing.map { MemberPages.name(of: $0, in: view) },
             gossip: FlockStatus.Gossip(
-                state: word, mode: present.count < MembershipTiming.lan.directMax ? "direct" : "epidemic",
+                state: word, mode: inspection.isDirect ? "direct" : "epidemic",
                 awareness: counts.awareness, isLossy: view.own.flags.contains(.lossy), bytesSentPerSecond: rates.sent,
-                bytesReceivedPerSecond: rates.received,
+                bytesReceivedPerSecond: rates.received, rumours: inspection.rumours,
                 dropped: DropReason.allCases.map { .init(reason: $0.word, count: counts.dropped($0)) },
                 primaryKey: view.own.keyIDs.primary, agreement: MemberPages.agreement(view.own),
                 disagreeing: disagreeing))
@@ -146,7 +151,32 @@ final class GossipDesk: FlockDesk {
         }
     }
 
+    func blocks() async -> BlocksPage {
+        guard let gossip = service.gossip else { return BlocksPage(rows: []) }
+        let view = gossip.members.value
+        let now = LoopClock.now()
+        let held = gossip.flock.value.blocks.filter { !$0.isCleared && $0.endsAt > now }
+        return BlocksPage(
+            rows: held.map { entry in
+                let address = IPAddress(high: entry.prefix.high, low: entry.prefix.low)
+                return BlocksPage.Row(
+                    address: address.isVersion4 ? "\(address)" : "\(address)/\(entry.prefix.length)",
+                    secondsLeft: Int(entry.endsAt.seconds(since: now).rounded(.up)),
+                    by: MemberPages.name(of: entry.origin, in: view))
+            })
+    }
+
     // MARK: Orders
+
+    func block(_ blocked: BlockedAddress, seconds: Int) async throws(FlockRefusal) -> BlocksPage {
+        let prefix = AddressPrefix(around: blocked.address.high, blocked.address.low)
+        await (try begun()).obey(
+            .block(
+                AddressBlockNews(
+                    prefixLength: prefix.length, isCleared: seconds == 0, reason: 0, high: prefix.high, low: prefix.low,
+                    stamp: 0, origin: ReplicaShortID(rawValue: 0), durationSeconds: UInt32(seconds), ageSeconds: 0)))
+        return await blocks()
+    }
 
     func join(_ seeds: [SeedAddress]) async throws(FlockRefusal) {
         let gossip = try begun()

@@ -6,8 +6,16 @@ import WireCoding
 
 enum MemberPages {
     /// This replica first, then the others by name. Whom an operator pruned is left out.
-    static func rows(of view: MembersView, _ gossip: GossipService) -> [MemberRow] {
-        let others = view.others.filter { !$0.isPruned }.map { row(of: $0, view, gossip) }
+    static func rows(of view: MembersView, _ gossip: GossipService, _ inspection: GossipInspection) -> [MemberRow] {
+        let others = view.others.filter { !$0.isPruned }.map { member in
+            var row = row(of: member, view, gossip)
+            if let peer = inspection.peer(member.short) {
+                row.detail.rttP99Milliseconds = peer.usualAnswerMax.map { $0.wholeMicroseconds / 1_000 }
+                row.detail.lastAckSeconds = peer.silentFor.map { ($0.wholeMicroseconds / 1_000).rounded() / 1_000 }
+                row.detail.accusers = peer.accusers.map { name(of: $0, in: view) }
+            }
+            return row
+        }
         return [own(view)] + others.sorted { ($0.name, $0.id) < ($1.name, $1.id) }
     }
 
@@ -18,10 +26,17 @@ enum MemberPages {
         return row
     }
 
+    /// Its id where nobody of that id is known, as of an accuser that a comparison of records named.
+    static func name(of short: ReplicaShortID, in view: MembersView) -> String {
+        let record = short == view.own.id.short ? view.own : view.member(short)?.record
+        return record.map { "\($0.name)" } ?? "\(short)"
+    }
+
     static func agreement(_ record: MemberRecord) -> String { hex(UInt64(record.agreement), digits: 8) }
 
     private static func own(_ view: MembersView) -> MemberRow {
-        var row = row(of: view.own, MemberStatus.alive.word, sinceMilliseconds: view.unixMillisecondsAtZero)
+        var row = row(
+            of: view.own, MemberStatus.alive.word, sinceMilliseconds: view.unixMilliseconds(of: view.startedAt))
         row.detail.isSelf = true
         return row
     }

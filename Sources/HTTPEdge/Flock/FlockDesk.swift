@@ -29,6 +29,12 @@ package protocol FlockDesk: Sendable {
     /// The keyring after that.
     func tell(_ order: KeyringOrder) async throws(FlockRefusal) -> KeyringPage
 
+    /// Addresses that are blocked for a while, on all replicas.
+    func blocks() async -> BlocksPage
+
+    /// Nobody serves this address for so long; zero lifts it. Returns what is blocked after that.
+    func block(_ address: BlockedAddress, seconds: Int) async throws(FlockRefusal) -> BlocksPage
+
     /// What happens from now on. A slow reader misses the oldest and sees it by the numbers.
     func events() async -> AsyncStream<FlockEvent>
 }

@@ -51,6 +51,9 @@ package enum EdgeRouter {
         admin.post("/v1/cluster/keyring/**") { request, context in
             try await flockRoutes.keyring(path: request.uri.path, request, context)
         }
+        admin.get("/admin/blocks") { _, _ in try await flockRoutes.blocks() }
+        admin.post("/admin/blocks") { request, context in try await flockRoutes.block(request, context) }
+        admin.delete("/admin/blocks/**") { request, _ in try await flockRoutes.lift(path: request.uri.path) }
         admin.post("/admin/config/reload") { _, _ in await adminRoutes.reload() }
         admin.get("/admin/workers") { _, _ in adminRoutes.workers() }
         admin.get("/admin/workers/**") { request, _ in try adminRoutes.worker(path: request.uri.path) }

@@ -129,6 +129,38 @@ struct FlockRoutes: Sendable {
         return EdgeAnswer.json(.ok, page.bytes)
     }
 
+    static let blocksPrefix = "/admin/blocks/"
+
+    /// `GET /admin/blocks`
+    func blocks() async throws(EdgeError) -> Response { EdgeAnswer.json(.ok, try await open().blocks().bytes) }
+
+    /// `POST /admin/blocks` with `{"address": "10.0.0.7", "seconds": 3600}`: what is blocked after that.
+    func block(_ request: Request, _ context: AdminContext) async throws -> Response {
+        struct Order: Decodable {
+            let address: String
+            let seconds: Int
+        }
+        _ = try open()
+        let order: Order = try await Self.order(request, context, #"{"address": "10.0.0.7", "seconds": 3600}"#)
+        guard (1...BlocksPage.secondsMax).contains(order.seconds) else {
+            throw EdgeError.badOrder("seconds", "seconds must be 1 to \(BlocksPage.secondsMax), not \(order.seconds).")
+        }
+        return try await block(order.address, seconds: order.seconds)
+    }
+
+    /// `DELETE /admin/blocks/{address}`: what is blocked after that.
+    func lift(path: String) async throws(EdgeError) -> Response {
+        try await block(ModelRoutes.percentDecoded(String(path.dropFirst(Self.blocksPrefix.count))) ?? "", seconds: 0)
+    }
+
+    private func block(_ text: String, seconds: Int) async throws(EdgeError) -> Response {
+        guard let address = BlockedAddress(text) else {
+            throw .badOrder("address", "'\(EdgeAnswer.shown(text))' is no IPv4 or IPv6 address.")
+        }
+        let page = try await told { desk throws(FlockRefusal) in try await desk.block(address, seconds: seconds) }
+        return EdgeAnswer.json(.ok, page.bytes)
+    }
+
     /// `GET /v1/cluster/events`: one server-sent event for each thing that happens, until one side ends it.
     func eventStream() async throws(EdgeError) -> Response {
         let desk = try open()

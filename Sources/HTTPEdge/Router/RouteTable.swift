@@ -29,6 +29,8 @@ struct RouteTable: Sendable {
         Entry(path: "/v1/cluster/force-leave", methods: [.post]),
         Entry(path: "/v1/cluster/keyring", methods: [.get, .head]),
         Entry(path: "/v1/cluster/keyring/", methods: [.post], isPrefix: true),
+        Entry(path: "/admin/blocks", methods: [.get, .head, .post]),
+        Entry(path: "/admin/blocks/", methods: [.delete], isPrefix: true),
         Entry(path: "/admin/config/reload", methods: [.post]),
         Entry(path: "/admin/workers", methods: [.get, .head]),
         Entry(path: "/admin/workers/", methods: [.get, .head, .post, .delete], isPrefix: true),
