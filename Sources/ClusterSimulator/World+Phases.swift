@@ -41,7 +41,7 @@ extension World {
     /// All faults end: links are like a LAN, whoever is down starts, whoever is paused goes on.
     private mutating func heal() {
         network.cuts.healAll()
-        if plan.measuresDetection == false || options.scenario != .loss { network.weather = .lan }
+        network.weather = .lan
         observer.endWatches()
         for place in processes.indices {
             processes[place].slowness = 1
@@ -179,7 +179,7 @@ extension World {
             quietBytesPerSecond.append(bytes)
             // Whoever is gone is asked for now and then, so that a cut that has healed is found.
             let gone = processes[place].replica?.machine.membership.table.deadCount ?? 0
-            if bytes > (gone > 0 ? 16 : 5) * idleBytesMax / 4, network.weather.loss == 0 {
+            if bytes > (gone > 0 ? 16 : 5) * idleBytesMax / 4 {
                 observer.report(.quiet, place, "sends \(bytes) bytes a second when nothing happens")
             }
             if ticks > Self.idleTicksMax { observer.report(.quiet, place, "wakes \(ticks) times a second for nothing") }
