@@ -1,5 +1,6 @@
 /// Asks a replica's admin routes, for the command line: one question, one answer or a stream of events, no state.
 import AsyncHTTPClient
+import Foundation
 import NIOCore
 import NIOHTTP1
 
@@ -73,12 +74,19 @@ package struct AdminClient: Sendable {
         return request
     }
 
+    private struct Refusal: Decodable {
+        struct Told: Decodable { let message: String }
+        let error: Told
+    }
+
     private func unreachable(_ error: any Error) -> Failure {
         Failure(description: "\(base) cannot be asked: \(error); is a replica running there? (--url)", isRefusal: false)
     }
 
     private func refused(_ path: String, _ status: Int, _ body: [UInt8]) -> Failure {
-        let words = String(decoding: body.prefix(Self.refusalBytesMax), as: UTF8.self)
+        // Its own sentence where there is one: it says what to do.
+        let told = try? JSONDecoder().decode(Refusal.self, from: Data(body)).error.message
+        let words = told ?? String(decoding: body.prefix(Self.refusalBytesMax), as: UTF8.self)
         return Failure(
             description: "\(base)\(path) answered \(status): \(words)", isRefusal: (400..<500).contains(status))
     }

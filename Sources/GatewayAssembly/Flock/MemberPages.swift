@@ -20,7 +20,7 @@ enum MemberPages {
     }
 
     static func row(of member: Member, _ view: MembersView, _ gossip: GossipService) -> MemberRow {
-        var row = row(of: member.record, member.status.word, sinceMilliseconds: view.since(member))
+        var row = row(of: member.record, member.status, sinceMilliseconds: view.since(member))
         if let trip = gossip.roundTrip(to: member.short) { row.rttMilliseconds = trip.wholeMicroseconds / 1_000 }
         row.detail.isUDPBlocked = view.udpBlocked.contains(member.short)
         return row
@@ -36,19 +36,21 @@ enum MemberPages {
 
     private static func own(_ view: MembersView) -> MemberRow {
         var row = row(
-            of: view.own, MemberStatus.alive.word, sinceMilliseconds: view.unixMilliseconds(of: view.startedAt))
+            of: view.own, .alive, sinceMilliseconds: view.unixMilliseconds(of: view.startedAt))
         row.detail.isSelf = true
         return row
     }
 
     private static func row(
-        of record: MemberRecord, _ status: String, sinceMilliseconds: UInt64
+        of record: MemberRecord, _ status: MemberStatus, sinceMilliseconds: UInt64
     ) -> MemberRow {
+        // Who is gone serves nobody, whatever it said last.
+        let isPresent = !status.isGone
         let keys = [record.keyIDs.primary, record.keyIDs.second, record.keyIDs.third, record.keyIDs.fourth]
         return MemberRow(
-            name: "\(record.name)", status: status, id: "\(record.id)", session: "\(record.session)",
+            name: "\(record.name)", status: status.word, id: "\(record.id)", session: "\(record.session)",
             incarnation: record.incarnation.rawValue, address: "\(record.address)",
-            isReady: record.flags.contains(.ready), agreement: agreement(record),
+            isReady: isPresent && record.flags.contains(.ready), agreement: agreement(record),
             version: "\(record.versionMajor).\(record.versionMinor)",
             sinceSeconds: Double(sinceMilliseconds) / 1_000,
             detail: MemberRow.Detail(
