@@ -75,8 +75,14 @@ package struct AdminClient: Sendable {
     }
 
     private struct Refusal: Decodable {
-        struct Told: Decodable { let message: String }
+        struct Told: Decodable {
+            let message: String
+            let code: String?
+        }
         let error: Told
+
+        /// Its own sentence, which says what to do, and the code, which a script can test.
+        var words: String { error.code.map { "\(error.message) (\($0))" } ?? error.message }
     }
 
     private func unreachable(_ error: any Error) -> Failure {
@@ -84,9 +90,8 @@ package struct AdminClient: Sendable {
     }
 
     private func refused(_ path: String, _ status: Int, _ body: [UInt8]) -> Failure {
-        // Its own sentence where there is one: it says what to do.
-        let told = try? JSONDecoder().decode(Refusal.self, from: Data(body)).error.message
-        let words = told ?? String(decoding: body.prefix(Self.refusalBytesMax), as: UTF8.self)
+        let told = try? JSONDecoder().decode(Refusal.self, from: Data(body))
+        let words = told?.words ?? String(decoding: body.prefix(Self.refusalBytesMax), as: UTF8.self)
         return Failure(
             description: "\(base)\(path) answered \(status): \(words)", isRefusal: (400..<500).contains(status))
     }
