@@ -32,6 +32,7 @@ extension World {
         case .calming: agenda.add(WorldEvent(.phase, payload: Phase.quiet.rawValue), at: now + Self.calmsWithin)
         case .quiet:
             quietBytes = observer.measures.bytes
+            quietDigest = commonDigest
             quietTicks = observer.measures.ticks
             agenda.add(WorldEvent(.phase, payload: Phase.over.rawValue), at: now + options.scenario.quiet)
         case .over: checkQuiet()
@@ -171,15 +172,22 @@ extension World {
             + (row.session == Int32(session) ? "" : " in another life")
     }
 
+    /// What all agree on by then, as whoever comes first says.
+    private var commonDigest: UInt64? {
+        processes.first { $0.isUp }?.replica?.machine.membership.digest
+    }
+
     private mutating func checkQuiet() {
         let seconds = Int(options.scenario.quiet.wholeSeconds)
+        // A record that changes is news to tell: replicas that have just found the network calm again are not idle.
+        let isIdle = quietDigest == commonDigest
         for place in 0..<options.replicas where processes[place].isUp && !quietBytes.isEmpty {
             let bytes = (observer.measures.bytes[place] - quietBytes[place]) / seconds
             let ticks = (observer.measures.ticks[place] - quietTicks[place]) / seconds
             quietBytesPerSecond.append(bytes)
             // Whoever is gone is asked for now and then, so that a cut that has healed is found.
             let gone = processes[place].replica?.machine.membership.table.deadCount ?? 0
-            if bytes > (gone > 0 ? 16 : 5) * idleBytesMax / 4 {
+            if isIdle, bytes > (gone > 0 ? 16 : 5) * idleBytesMax / 4 {
                 observer.report(.quiet, place, "sends \(bytes) bytes a second when nothing happens")
             }
             if ticks > Self.idleTicksMax { observer.report(.quiet, place, "wakes \(ticks) times a second for nothing") }

@@ -54,6 +54,7 @@ struct World {
     var settledAt = Instant.zero
     var quietBytes: [Int] = []
     var quietTicks: [Int] = []
+    var quietDigest: UInt64?
     var quietBytesPerSecond: [Int] = []
 
     let tell: ((String) -> Void)?

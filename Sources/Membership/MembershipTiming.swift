@@ -11,7 +11,8 @@ package struct MembershipTiming: Hashable, Sendable {
     package var helpers = 3
     /// Pings of one probe, a third of the timeout apart [ours]: at 20 % loss a live target is suspected eight times less.
     package var attempts = 3
-    /// Shortest suspicion = this · max(1, log10 N) · T [memberlist: its log is log10 although its comment says log].
+    /// Shortest suspicion = this · T, above direct mode this · log10 N · T [memberlist, for any N: its log is log10
+    /// although its comment says log].
     package var suspicionMultiplier = 4
     package var suspicionMultiplierLossy = 8
     /// Longest suspicion = this · shortest [memberlist].
@@ -45,12 +46,14 @@ package struct MembershipTiming: Hashable, Sendable {
 
     package init() {}
 
-    /// N replicas, this one included: what a suspicion waits at least, 4 · max(1, log10 N) · T.
+    /// N replicas, this one included: what a suspicion waits at least, 4 · T; where news travels from one to some, and so
+    /// in rounds whose number grows with the flock, 4 · log10 N · T.
     package func shortestSuspicion(replicas: Int, isLossy: Bool) -> Nanoseconds {
         let multiplier = isLossy ? suspicionMultiplierLossy : suspicionMultiplier
+        guard replicas > directMax else { return period * multiplier }
         // log10 N = log2 N ÷ log2 10, and log2 10 is 217,706 in 65,536ths.
-        let scaled = BinaryLogarithm.q16(UInt64(max(replicas, 1))) * 65_536 / 217_706
-        return Nanoseconds(rawValue: period.rawValue * Int64(multiplier) * max(65_536, scaled) / 65_536)
+        let scaled = BinaryLogarithm.q16(UInt64(replicas)) * 65_536 / 217_706
+        return Nanoseconds(rawValue: period.rawValue * Int64(multiplier) * scaled / 65_536)
     }
 
     /// K: other accusers that earn the shortest wait.
