@@ -41,8 +41,7 @@ package struct MemberTable: Sendable {
     package var count: Int { slots.count }
 
     package func place(of short: ReplicaShortID) -> Int? {
-        let place = insertionPlace(of: short)
-        return place < shorts.count && shorts[place] == short.rawValue ? place : nil
+        shorts.position(of: short.rawValue, sortedBy: \.self)
     }
 
     package subscript(place: Int) -> Slot { slots[place] }
@@ -73,7 +72,7 @@ package struct MemberTable: Sendable {
 
     mutating func insert(_ member: Member) {
         precondition(!isFull, "M12: a table of members is within its bound")
-        let place = insertionPlace(of: member.short)
+        let place = shorts.place(of: member.short.rawValue, sortedBy: \.self)
         shorts.insert(member.short.rawValue, at: place)
         slots.insert(Slot(member: member), at: place)
         count(slots[place], by: 1)
@@ -95,16 +94,6 @@ package struct MemberTable: Sendable {
         case .dead: deadCount += sign
         case .left: break
         }
-    }
-
-    private func insertionPlace(of short: ReplicaShortID) -> Int {
-        var low = 0
-        var high = shorts.count
-        while low < high {
-            let middle = (low + high) / 2
-            if shorts[middle] < short.rawValue { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }
 

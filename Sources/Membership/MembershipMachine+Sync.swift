@@ -88,14 +88,8 @@ extension MembershipMachine {
     }
 
     private func isNews(_ record: MemberRecord, to known: [MemberSummary]) -> Bool {
-        var low = 0
-        var high = known.count
-        while low < high {
-            let middle = (low + high) / 2
-            if known[middle].short < record.id.short { low = middle + 1 } else { high = middle }
-        }
-        guard low < known.count, known[low].short == record.id.short else { return true }
-        let theirs = known[low]
+        guard let position = known.position(of: record.id.short, sortedBy: \.short) else { return true }
+        let theirs = known[position]
         if theirs.incarnation != record.incarnation { return theirs.incarnation < record.incarnation }
         return theirs.life != record.session.life || theirs.status < record.status
     }

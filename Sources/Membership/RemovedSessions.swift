@@ -27,16 +27,14 @@ package struct RemovedSessions: Sendable {
     }
 
     package func entry(for session: SessionID) -> Entry? {
-        guard !entries.isEmpty else { return nil }
-        let place = place(of: session)
-        return place < entries.count && entries[place].session == session ? entries[place] : nil
+        entries.position(of: session, sortedBy: \.session).map { entries[$0] }
     }
 
     /// True when it was not known. The oldest leaves a full set.
     package mutating func insert(_ news: RemovedNews, at now: Instant) -> Bool {
         let since = now + .nanoseconds(-1_000_000_000 * Int64(news.ageSeconds))
         guard now.span(since: since) < retention else { return false }
-        var place = place(of: news.session)
+        var place = entries.place(of: news.session, sortedBy: \.session)
         if place < entries.count, entries[place].session == news.session { return false }
         if entries.count >= bound {
             guard let oldest = entries.indices.min(by: { entries[$0].since < entries[$1].since }) else { return false }
@@ -60,15 +58,5 @@ package struct RemovedSessions: Sendable {
                 tombstone: entry.tombstone, id: entry.id, session: entry.session, by: entry.by,
                 ageSeconds: UInt32(clamping: now.span(since: entry.since).wholeSeconds), isPruned: entry.isPruned)
         }
-    }
-
-    private func place(of session: SessionID) -> Int {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if entries[middle].session < session { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }

@@ -109,7 +109,7 @@ package struct AddressBlocks: Sendable {
             note(entries[held], isLeaving: true)
             entries[held] = entry
         } else {
-            entries.insert(entry, at: place(of: prefix))
+            entries.insert(entry, at: entries.place(of: prefix, sortedBy: \.prefix))
         }
         note(entry, isLeaving: false)
         nextDeadline = min(nextDeadline, entry.endsAt)
@@ -162,25 +162,7 @@ package struct AddressBlocks: Sendable {
 
     // MARK: Places
 
-    private func place(of prefix: AddressPrefix) -> Int {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            let there = entries[middle].prefix
-            if (there.high, there.low, there.length) < (prefix.high, prefix.low, prefix.length) {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        return low
-    }
-
-    private func position(of prefix: AddressPrefix) -> Int? {
-        let place = place(of: prefix)
-        return place < entries.count && entries[place].prefix == prefix ? place : nil
-    }
+    private func position(of prefix: AddressPrefix) -> Int? { entries.position(of: prefix, sortedBy: \.prefix) }
 
     private mutating func note(_ entry: Entry, isLeaving: Bool) {
         sum = isLeaving ? sum &- entry.hash : sum &+ entry.hash

@@ -1,5 +1,5 @@
 /// A range of addresses: the first `length` bits of an IPv6 or mapped IPv4 address.
-package struct AddressPrefix: Hashable, Sendable {
+package struct AddressPrefix: Hashable, Comparable, Sendable {
     package let high: UInt64
     package let low: UInt64
     package let length: UInt8
@@ -20,6 +20,10 @@ package struct AddressPrefix: Hashable, Sendable {
     package init?(high: UInt64, low: UInt64, length: UInt8) {
         self.init(around: high, low)
         guard self.low == low, self.length == length else { return nil }
+    }
+
+    package static func < (left: AddressPrefix, right: AddressPrefix) -> Bool {
+        (left.high, left.low, left.length) < (right.high, right.low, right.length)
     }
 
     /// RFC 4291 §2.5.5.2.

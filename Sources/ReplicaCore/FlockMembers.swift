@@ -36,15 +36,14 @@ struct FlockMembers: Sendable {
 
     /// Returns what was held before.
     mutating func set(_ next: Present) -> Present? {
-        let place = place(of: next.id)
-        guard place < present.count, present[place].id == next.id else {
-            present.insert(next, at: place)
+        guard let position = position(of: next.id) else {
+            present.insert(next, at: present.place(of: next.id, sortedBy: \.id))
             return nil
         }
-        let before = present[place]
-        present[place] = next
-        present[place].differsSince = before.differsSince
-        present[place].isDifferenceTold = before.isDifferenceTold
+        let before = present[position]
+        present[position] = next
+        present[position].differsSince = before.differsSince
+        present[position].isDifferenceTold = before.isDifferenceTold
         return before
     }
 
@@ -78,18 +77,5 @@ struct FlockMembers: Sendable {
             present.lazy.filter(\.participates).map { ReplicaRing.Participant(id: $0.id, isSettled: $0.isSettled) })
     }
 
-    private func place(of id: ReplicaShortID) -> Int {
-        var low = 0
-        var high = present.count
-        while low < high {
-            let middle = (low + high) / 2
-            if present[middle].id < id { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
-    private func position(of id: ReplicaShortID) -> Int? {
-        let place = place(of: id)
-        return place < present.count && present[place].id == id ? place : nil
-    }
+    private func position(of id: ReplicaShortID) -> Int? { present.position(of: id, sortedBy: \.id) }
 }

@@ -1,5 +1,6 @@
 /// What the flock knows besides its members, as one immutable value: what the lane and people read through `Published`.
 package import Balancing
+import Determinism
 package import Placement
 package import RateLimiting
 package import WireCoding
@@ -39,15 +40,7 @@ package struct FlockView: Sendable {
     package init() {}
 
     /// Position in `workers`; nil for one that is not configured. A position holds as long as the configuration.
-    package func position(of worker: WorkerShortID) -> Int? {
-        var low = 0
-        var high = workers.count
-        while low < high {
-            let middle = (low + high) / 2
-            if workers[middle].short < worker { low = middle + 1 } else { high = middle }
-        }
-        return low < workers.count && workers[low].short == worker ? low : nil
-    }
+    package func position(of worker: WorkerShortID) -> Int? { workers.position(of: worker, sortedBy: \.short) }
 
     package func panics(of model: UInt64) -> Bool { !panics.isEmpty && panics.contains(model) }
 }

@@ -54,13 +54,12 @@ package struct FlockLoads: Sendable {
     ) -> Bool {
         guard let row = position(of: news.worker) else { return false }
         let fresh = Gauge(replica: replica, session: session, counter: counter, heardAt: now, news: news)
-        let place = place(of: replica, in: row)
-        guard place < rows[row].gauges.count, rows[row].gauges[place].replica == replica else {
+        guard let place = rows[row].gauges.position(of: replica, sortedBy: \.replica) else {
             guard count < bound else {
                 refusals += 1
                 return false
             }
-            rows[row].gauges.insert(fresh, at: place)
+            rows[row].gauges.insert(fresh, at: rows[row].gauges.place(of: replica, sortedBy: \.replica))
             count += 1
             return !fresh.isZero
         }
@@ -75,8 +74,7 @@ package struct FlockLoads: Sendable {
     package mutating func forget(_ replica: ReplicaShortID) -> Bool {
         let before = count
         for row in rows.indices {
-            let place = place(of: replica, in: row)
-            guard place < rows[row].gauges.count, rows[row].gauges[place].replica == replica else { continue }
+            guard let place = rows[row].gauges.position(of: replica, sortedBy: \.replica) else { continue }
             rows[row].gauges.remove(at: place)
             count -= 1
         }
@@ -127,24 +125,5 @@ package struct FlockLoads: Sendable {
         return max(0, min(weightMax, Int(left.wholeMilliseconds)))
     }
 
-    private func position(of worker: WorkerShortID) -> Int? {
-        var low = 0
-        var high = rows.count
-        while low < high {
-            let middle = (low + high) / 2
-            if rows[middle].worker < worker { low = middle + 1 } else { high = middle }
-        }
-        return low < rows.count && rows[low].worker == worker ? low : nil
-    }
-
-    private func place(of replica: ReplicaShortID, in row: Int) -> Int {
-        let gauges = rows[row].gauges
-        var low = 0
-        var high = gauges.count
-        while low < high {
-            let middle = (low + high) / 2
-            if gauges[middle].replica < replica { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
+    private func position(of worker: WorkerShortID) -> Int? { rows.position(of: worker, sortedBy: \.worker) }
 }

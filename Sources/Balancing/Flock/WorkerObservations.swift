@@ -61,15 +61,7 @@ package struct WorkerObservations: Sendable {
         self.firstEpoch = firstEpoch
     }
 
-    package func position(of worker: WorkerShortID) -> Int? {
-        var low = 0
-        var high = rows.count
-        while low < high {
-            let middle = (low + high) / 2
-            if rows[middle].worker < worker { low = middle + 1 } else { high = middle }
-        }
-        return low < rows.count && rows[low].worker == worker ? low : nil
-    }
+    package func position(of worker: WorkerShortID) -> Int? { rows.position(of: worker, sortedBy: \.worker) }
 
     /// What is known of workers that stay is kept.
     package mutating func configure(_ workers: [(worker: WorkerShortID, ringKey: UInt64)]) {

@@ -80,7 +80,7 @@ package struct WorkerOrders: Sendable {
             hash = hash &- entries[held].hash
             entries[held] = entry
         } else {
-            entries.insert(entry, at: place(of: news.worker))
+            entries.insert(entry, at: entries.place(of: news.worker, sortedBy: \.worker))
         }
         hash = hash &+ entry.hash
         let leaver = entries.count > bound ? dropOldest() : nil
@@ -110,20 +110,7 @@ package struct WorkerOrders: Sendable {
         }
     }
 
-    private func place(of worker: WorkerShortID) -> Int {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if entries[middle].worker < worker { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
-    private func position(of worker: WorkerShortID) -> Int? {
-        let place = place(of: worker)
-        return place < entries.count && entries[place].worker == worker ? place : nil
-    }
+    private func position(of worker: WorkerShortID) -> Int? { entries.position(of: worker, sortedBy: \.worker) }
 
     /// By stamps, so that all replicas drop the same one.
     private mutating func dropOldest() -> WorkerShortID? {
