@@ -76,7 +76,7 @@ extension MembershipMachine {
     }
 
     mutating func resolved(_ addresses: [PeerAddress], at now: Instant, into effects: inout [MembershipEffect]) {
-        guard mayspeak, knocking.isResolving else { return }
+        guard maySpeak, knocking.isResolving else { return }
         knocking.isResolving = false
         knocking.rounds += 1
         knocking.wasOnlyRefused = true
@@ -191,7 +191,7 @@ extension MembershipMachine {
         into effects: inout [MembershipEffect]
     ) {
         let sameSource = accepted.count { $0.from.isSameSource(as: from) }
-        guard mayspeak, accepted.count < bounds.streamsAccepted + bounds.probeStreamsAccepted,
+        guard maySpeak, accepted.count < bounds.streamsAccepted + bounds.probeStreamsAccepted,
             sameSource < bounds.streamsPerSource
         else {
             effects.append(.closeStream(id))
@@ -204,7 +204,7 @@ extension MembershipMachine {
         _ id: StreamID, _ frame: StreamFrame, at now: Instant, sending sink: inout Sink,
         into effects: inout [MembershipEffect]
     ) {
-        guard mayspeak else { return }
+        guard maySpeak else { return }
         if id.isAccepted {
             acceptedFrame(id, frame, at: now, sending: &sink, into: &effects)
         } else if let index = knocks.firstIndex(where: { $0.stream == id }) {
@@ -330,7 +330,7 @@ extension MembershipMachine {
             let isOwn = knocking.own.contains(knock.address)
             endKnock(index, failure: isOwn ? .refused : nil, at: now, into: &effects)
             // Its own news may have ended this life meanwhile.
-            guard !isOwn, mayspeak else { return }
+            guard !isOwn, maySpeak else { return }
             effects.append(.observed(.joined(members: replicas)))
             if phase == .joining {
                 becomeMember(isFounder: false, at: now, into: &effects)

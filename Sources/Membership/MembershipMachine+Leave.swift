@@ -12,16 +12,16 @@ extension MembershipMachine {
             where !knocking.ordered.contains(address) && knocking.ordered.count < bounds.seeds {
                 knocking.ordered.append(address)
             }
-            if mayspeak, !knocking.isResolving, knocks.isEmpty { knocking.nextRound = now }
+            if maySpeak, !knocking.isResolving, knocks.isEmpty { knocking.nextRound = now }
         case .rejoin(let address):
-            guard mayspeak, !knocking.estranged.contains(address),
+            guard maySpeak, !knocking.estranged.contains(address),
                 knocking.estranged.count < Knocking.estrangedMax
             else { return }
             knocking.estranged.append(address)
             if !knocking.isResolving, knocks.isEmpty { knocking.nextRound = now }
         case .leave: leave(at: now, into: &effects)
         case .forceLeave(let id, let prune):
-            guard mayspeak, let member = table.slot(of: id.short)?.member, member.id == id else { return }
+            guard maySpeak, let member = table.slot(of: id.short)?.member, member.id == id else { return }
             // It never invents an incarnation for another (scylla #3331): what it names is that session.
             let news = RemovedNews(
                 tombstone: generator.next(), id: id, session: member.record.session, by: own.id.short, ageSeconds: 0,
@@ -31,7 +31,7 @@ extension MembershipMachine {
     }
 
     private mutating func leave(at now: Instant, into effects: inout [MembershipEffect]) {
-        guard mayspeak else {
+        guard maySpeak else {
             phase = .ended
             effects.append(.left)
             return

@@ -51,7 +51,7 @@ extension MembershipMachine {
     ) {
         let before = own
         change(&own)
-        guard own != before, mayspeak else { return }
+        guard own != before, maySpeak else { return }
         raise(above: own.incarnation, lane: 4, at: now, into: &effects)
     }
 
@@ -114,7 +114,7 @@ extension MembershipMachine {
 
     /// A new identity: the old one is another's, or cannot be defended any more.
     mutating func renew(because cause: RenewalCause, at now: Instant, into effects: inout [MembershipEffect]) {
-        guard mayspeak else { return }
+        guard maySpeak else { return }
         if case .leaving = phase { return }
         effects.append(.observed(.renewed(cause)))
         switch cause {
@@ -133,7 +133,7 @@ extension MembershipMachine {
 
     /// After a long sleep, a resumed memory image or a removal: a new session of the same identity joins again.
     mutating func wake(at now: Instant, into effects: inout [MembershipEffect]) {
-        guard mayspeak else { return }
+        guard maySpeak else { return }
         if case .leaving = phase { return }
         if own.incarnation == .ceiling { return renew(because: .ceiling, at: now, into: &effects) }
         effects.append(.observed(.reached(.sleptAndRejoined)))

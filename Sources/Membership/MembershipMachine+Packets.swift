@@ -6,7 +6,7 @@ extension MembershipMachine {
     mutating func receive<Sink: PacketSink>(
         _ packet: ReceivedPacket, at now: Instant, sending sink: inout Sink, into effects: inout [MembershipEffect]
     ) {
-        guard mayspeak else { return }
+        guard maySpeak else { return }
         let source = packet.header.source
         guard source != own.id.short else { return }
         let speaker = noteSpeaker(packet, at: now, sending: &sink, into: &effects)

@@ -25,7 +25,7 @@ extension MembershipMachine {
     package mutating func tell(
         _ message: Message, key: RumourKey, lane: UInt8, at now: Instant, into effects: inout [MembershipEffect]
     ) -> Bool {
-        guard mayspeak else { return false }
+        guard maySpeak else { return false }
         let isTaken = tell(message, key: key, lane: lane, from: .own, at: now, into: &effects)
         nextDeadline = deadline
         return isTaken
@@ -37,7 +37,7 @@ extension MembershipMachine {
         _ message: Message, key: RumourKey, lane: UInt8, heardFrom peer: ReplicaShortID, at now: Instant,
         into effects: inout [MembershipEffect]
     ) -> Bool {
-        guard mayspeak else { return false }
+        guard maySpeak else { return false }
         let isTaken = tell(message, key: key, lane: lane, from: .packet(peer), at: now, into: &effects)
         nextDeadline = deadline
         return isTaken

@@ -96,7 +96,7 @@ extension MembershipMachine {
 
     mutating func mergeRecords(_ messages: [Message], at now: Instant, into effects: inout [MembershipEffect]) {
         for message in messages {
-            guard mayspeak else { return }
+            guard maySpeak else { return }
             switch message {
             case .agedMember(let age, let record): merge(record, age: age, from: .stream, at: now, into: &effects)
             case .member(let record): merge(record, age: 0, from: .stream, at: now, into: &effects)

@@ -136,7 +136,7 @@ package struct MembershipMachine: Sendable {
     }
 
     /// True once packets may leave.
-    package var mayspeak: Bool { phase != .starting && phase != .ended }
+    package var maySpeak: Bool { phase != .starting && phase != .ended }
 
     /// This replica and everybody alive or suspect.
     package var replicas: Int { table.presentCount + 1 }
@@ -161,7 +161,7 @@ package struct MembershipMachine: Sendable {
         to now: Instant, sending sink: inout Sink, into effects: inout [MembershipEffect]
     ) {
         if phase == .starting, !hasAskedToPersist { askToPersist(into: &effects) }
-        if mayspeak {
+        if maySpeak {
             advanceOwn(to: now, into: &effects)
             advanceJoin(to: now, sending: &sink, into: &effects)
             advanceProbe(to: now, sending: &sink, into: &effects)
@@ -177,7 +177,7 @@ package struct MembershipMachine: Sendable {
     var hasAskedToPersist = false
 
     var deadline: Instant {
-        guard mayspeak else { return .never }
+        guard maySpeak else { return .never }
         // More than three at once come in an array, which is allocated.
         var deadline = min(min(probesAt, reachesOutAt, gossipsAt), syncsAt, purgesAt)
         if let probe { deadline = min(deadline, probe.deadline) }
@@ -193,7 +193,7 @@ package struct MembershipMachine: Sendable {
 
     /// Told later than asked for: whoever was late has no right to call others silent (M11).
     private mutating func noteLag(at now: Instant, into effects: inout [MembershipEffect]) {
-        guard mayspeak, now > nextDeadline else { return }
+        guard maySpeak, now > nextDeadline else { return }
         let lag = now.span(since: nextDeadline)
         guard lag > timing.lagNoticed else { return }
         effects.append(.observed(.late(lag.duration)))

@@ -6,7 +6,7 @@ package import WireCoding
 package enum ReplicaInput: Sendable {
     case membership(MembershipInput)
     /// What was learned of a worker here: a probe or an exchange.
-    case observed(WorkerShortID, WorkerCondition, isMonitor: Bool)
+    case observed(WorkerShortID, WorkerCondition)
     /// What runs and waits here, all workers that have any; absolute.
     case loads([WorkerLoadNews])
     /// By an operator on this replica.

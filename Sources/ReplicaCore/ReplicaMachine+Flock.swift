@@ -27,7 +27,7 @@ struct Disagreement: Hashable, Sendable {
 extension ReplicaMachine {
     mutating func tellFlock(_ input: ReplicaInput, at now: Instant) {
         switch input {
-        case .observed(let worker, let condition, _): flock.observed(worker, condition, at: now)
+        case .observed(let worker, let condition): flock.observed(worker, condition, at: now)
         case .loads(let loads): flock.loads(loads, at: now)
         case .order(let worker, let order): flock.order(worker, order, at: now)
         case .workers(let workers): flock.configure(workers, at: now)

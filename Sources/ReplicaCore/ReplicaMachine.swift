@@ -74,7 +74,7 @@ package struct ReplicaMachine: Sendable {
         datagrams: inout DatagramOutbox, into effects: inout [ReplicaEffect]
     ) {
         // Before the incarnation is durable nothing may leave, the gate's own answers included (M2).
-        guard membership.mayspeak else { return }
+        guard membership.maySpeak else { return }
         swap(&sink.datagrams, &datagrams)
         defer { swap(&sink.datagrams, &datagrams) }
         let passage = sink.gate.receive(datagram, from: source, own: header, at: now, datagrams: &sink.datagrams)

@@ -116,7 +116,7 @@ func badWord() {
     var world = flock(3, seed: 25)
     let monitor = world.places.firstIndex { $0.view.workers[0].isMonitoredHere } ?? 0
     let short = world.places[0].view.workers[0].short
-    world.tell(monitor, .observed(short, .down(.refused), isMonitor: true))
+    world.tell(monitor, .observed(short, .down(.refused)))
     #expect(
         isTrue(
             world.run(until: .milliseconds(300)) { world in

@@ -94,9 +94,7 @@ final class FlockService: Service {
         case .draining, .down(.drained): return
         default: break
         }
-        gossip.submit(
-            .observed(
-                WorkerShortID(of: worker.id.rawValue), condition, isMonitor: board.flock.isMonitored(worker.index)))
+        gossip.submit(.observed(WorkerShortID(of: worker.id.rawValue), condition))
     }
 
     private func feed(_ service: GossipService) async {
