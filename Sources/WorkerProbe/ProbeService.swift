@@ -44,7 +44,7 @@ package final class ProbeService: Service {
     package typealias Ready = @Sendable (_ worker: Worker) -> Void
     package typealias Changed = @Sendable (_ worker: Worker, _ condition: WorkerCondition) -> Void
 
-    private struct Schedule: Sendable {
+    struct Schedule: Sendable {
         var due: [WorkerID: Instant] = [:]
         var busy: Set<WorkerID> = []
         var canaries: Set<WorkerID> = []
@@ -69,13 +69,13 @@ package final class ProbeService: Service {
     private let interval: Duration
     let tls: Published<[String: TLSConfiguration]>
     let now: @Sendable () -> Instant
-    private let onModels: Told
+    let onModels: Told
     let onReady: Ready
     let onChange: Changed
     let logger: Logger
     let loads: LoadDesk
-    private let schedule: Mutex<Schedule>
-    private let loadReader: LoadReader
+    let schedule: Mutex<Schedule>
+    let loadReader: LoadReader
     package let counts = ProbeCounts()
 
     package init(
@@ -163,54 +163,11 @@ package final class ProbeService: Service {
         }
     }
 
-    /// Workers that the lane or a probe has doubts about and that have no canary under way.
-    private func wantedCanaries() -> [Worker] {
-        routing.value.workers.filter { worker in
-            // A load proves as much, and a canary beside it might undo it.
-            guard !loads.isLoading(worker.index), board.takeCanaryWish(worker.index) else { return false }
-            if case .word = proof(of: worker) {
-                tell(worker, .canaryClean)
-                return false
-            }
-            return schedule.withLock { $0.canaries.insert(worker.id).inserted }
-        }
-    }
-
-    /// What may be asked of a worker to prove its engine.
-    private enum Proof {
-        /// A token of this model.
-        case token((index: ModelIndex, model: WorkerModel))
-        /// Nothing: its word is taken.
-        case word
-        /// Nothing yet: nobody knows its models.
-        case later
-    }
-
-    private func proof(of worker: Worker) -> Proof {
-        switch Self.dialect(of: worker).traits.canary {
-        // Whoever runs a plain OpenAI server may pay by the token.
-        case .money: return .word
-        case .token, .loadUnlessResident: break
-        }
-        let models = routing.value.models(of: worker.index)
-        let now = now()
-        if let resident = models.first(where: { board.modelState(worker.index, $0.index, at: now) == .resident }) {
-            return .token(resident)
-        }
-        // Nothing is in memory. A worker that is new is asked all the same where only a request loads anything, since that
-        // load must come anyway; else it would load what nobody wants.
-        let dialect = Self.dialect(of: worker)
-        guard dialect.traits.canary == .token, dialect.orders == nil, board.condition(worker.index) == .loading else {
-            return worker.models.isEmpty ? .later : .word
-        }
-        return models.first.map { .token($0) } ?? .later
-    }
-
     static func dialect(of worker: Worker) -> WorkerDialect {
         WorkerDialect.named(worker.kind.rawValue) ?? .openAI
     }
 
-    private func asked(_ worker: Worker, _ result: ProbeCounts.Result) {
+    func asked(_ worker: Worker, _ result: ProbeCounts.Result) {
         let now = now()
         let isWatched = isWatched(worker)
         let condition = board.condition(worker.index)
@@ -253,297 +210,7 @@ package final class ProbeService: Service {
         }
     }
 
-    // MARK: A round of questions
-
-    /// A round is counted when it is over: whoever sees it counted may rely on what it told, and on the next being due.
-    private func probe(_ worker: Worker, _ client: ProbeClient) async {
-        let result = await round(of: worker, client)
-        asked(worker, result)
-        let condition = board.condition(worker.index)
-        let isWanted = schedule.withLock { $0.looked.remove(worker.id) != nil }
-        // A worker that is down is told again each time: an old word that it is well must not outlive this one.
-        if isWanted || condition.word == "down" { onChange(worker, condition) }
-        counts.note(worker.index, result)
-    }
-
-    private func round(of worker: Worker, _ client: ProbeClient) async -> ProbeCounts.Result {
-        let dialect = Self.dialect(of: worker)
-        var heard = Heard()
-        var verdict = WorkerHealth.Input.probeAlive
-        for request in dialect.probes() {
-            let askedAt = now()
-            switch await ask(request.path, of: worker, dialect, client, within: Self.probeSeconds, &heard) {
-            case .refused:
-                tell(worker, .connectRefused)
-                return .refused
-            case .failed(let why):
-                tellFailure(of: worker, why)
-                tell(worker, .probeFailed)
-                return .failed
-            case .reply(let status, let body):
-                let reading = dialect.read(ProbeReply(request: request, status: status, body: body))
-                switch reading.life {
-                case .alive: break
-                case .loading: verdict = .probeLoading
-                case .dead:
-                    tell(worker, .deadVerdict)
-                    return .failed
-                case .failed:
-                    tell(worker, .probeFailed)
-                    return .failed
-                }
-                take(reading, of: worker, askedAt: askedAt)
-                if let slots = reading.slots { compareSlots(of: worker, saying: slots) }
-            }
-        }
-        _ = schedule.withLock { $0.toldFailures.removeValue(forKey: worker.id) }
-        board.tellBreakers(worker.index, at: now())
-        tell(worker, verdict)
-        guard verdict == .probeAlive else { return .loading }
-        doubt(worker)
-        // Where the page of load is one of the questions, it has been read already.
-        if let page = dialect.loadPage, heard.load == nil {
-            _ = await ask(page.path, of: worker, dialect, client, within: LoadReader.pageSeconds, &heard)
-        }
-        await loadReader.read(worker, dialect, heard.load, resident: residents(of: worker), client) {
-            hasCanary(worker.id)
-        }
-        // After the verdict, with which a new life may have begun.
-        if let (place, status, body) = heard.introduction {
-            introduce(worker, in: place, status: status, body, life: board.incarnation(worker.index))
-        }
-        return .alive
-    }
-
-    /// What one round heard that is looked at when it is over.
-    private struct Heard {
-        var load: LoadReader.Look?
-        var introduction: (place: IntroductionPage.Place, status: Int, body: [UInt8])?
-    }
-
-    private func ask(
-        _ path: String, of worker: Worker, _ dialect: WorkerDialect, _ client: ProbeClient, within seconds: Double,
-        _ heard: inout Heard
-    ) async -> ProbeAnswer {
-        let tls = tls.value[worker.id.rawValue]
-        let answer: ProbeAnswer
-        if let page = dialect.loadPage, page.path == path {
-            let (told, look) = await loadReader.look(at: page, of: worker) {
-                hasCanary(worker.id)
-            } ask: {
-                await client.get(path, of: worker, tls: tls, within: seconds)
-            }
-            heard.load = look
-            answer = told
-        } else {
-            answer = await client.get(path, of: worker, tls: tls, within: seconds)
-        }
-        if dialect.introduction?.place == .page(path), case .reply(let status, let body) = answer {
-            heard.introduction = (.page(path), status, body)
-        }
-        return answer
-    }
-
-    private func hasCanary(_ worker: WorkerID) -> Bool { schedule.withLock { $0.canaries.contains(worker) } }
-
-    /// What an answer tells of models: which there are, and which are in memory.
-    func take(_ reading: ProbeReading, of worker: Worker, askedAt: Instant) {
-        if let models = reading.models {
-            onModels(models, reading.limits, worker.id)
-            let inventory = Set(models + reading.aliases)
-            schedule.withLock { $0.inventory[worker.id] = inventory }
-            if Self.dialect(of: worker).traits.takesAnyName, reading.listsAll { missModels(of: worker, inventory) }
-        }
-        switch reading.resident {
-        case nil: break
-        case .all: board.withModels(worker.index) { $0.toldAll() }
-        case .only(let names):
-            let inventory = schedule.withLock { $0.inventory[worker.id] ?? [] }
-            // What it does not list at all it may have under another name: whoever configured it knows.
-            let resident = routing.value.models(of: worker.index).filter { _, model in
-                let itsNames = Self.names(of: model, worker.kind)
-                return itsNames.contains(where: names.contains) || !itsNames.contains(where: inventory.contains)
-            }
-            board.withModels(worker.index) { $0.told(Set(resident.map(\.index)), askedAt: askedAt) }
-        }
-    }
-
-    /// A worker that would answer for any name has only what it lists, whatever its configuration says.
-    private func missModels(of worker: Worker, _ inventory: Set<String>) {
-        let missing = routing.value.models(of: worker.index).filter { _, model in
-            !Self.names(of: model, worker.kind).contains(where: inventory.contains)
-        }
-        let absent = Set(missing.map(\.index))
-        let isNew = board.withModels(worker.index) { memory in
-            defer { memory.toldAbsent(absent) }
-            return !absent.isSubset(of: memory.absent)
-        }
-        guard isNew else { return }
-        let listed = inventory.sorted().prefix(Self.namesToldMax).joined(separator: ", ")
-        logger.warning(
-            "a worker does not list a model that it is configured with, and is sent nothing for it: its upstream_name must be one that the worker lists",
-            metadata: [
-                "worker": "\(worker.id.rawValue)",
-                "models": "\(missing.map(\.model.upstreamName).joined(separator: ", "))", "lists": "\(listed)",
-            ])
-    }
-
-    /// Models in its memory; nil while it has not told that they come and go.
-    private func residents(of worker: Worker) -> [WorkerModel]? {
-        let models = routing.value.models(of: worker.index)
-        let now = now()
-        return board.withModels(worker.index) { memory in
-            guard memory.isSelective else { return nil }
-            return models.filter { [.resident, .evicting].contains(memory.state(of: $0.index, at: now)) }.map(\.model)
-        }
-    }
-
-    /// What a worker may call a model in its lists.
-    private static func names(of model: WorkerModel, _ kind: WorkerKind) -> [String] {
-        // A tag that is not written is this one.
-        kind == .ollama ? [model.upstreamName, model.upstreamName + ":latest"] : [model.upstreamName]
-    }
-
-    /// It answers, which proves little: an engine that has made no token for long is to make one.
-    private func doubt(_ worker: Worker) {
-        let now = now()
-        let proven = max(board.lastToken(worker.index), board.canaries(worker.index).clean)
-        let patience = board.running(worker.index) > 0 ? Self.tokenlessSeconds : Self.idleSeconds
-        guard now.seconds(since: proven) >= patience else { return }
-        tell(worker, .silence)
-    }
-
     func tell(_ worker: Worker, _ input: WorkerHealth.Input) {
         board.tellHealth(worker.index, input, at: now())
-    }
-
-    // MARK: The canary
-
-    /// The smallest request there is. Only a token proves that a worker's engine lives: an HTTP thread answers for long
-    /// after its engine died.
-    private func canary(_ worker: Worker, _ client: ProbeClient) async {
-        let view = routing.value
-        guard let current = view.workers.first(where: { $0.id == worker.id }),
-            case .token(let (index, model)) = proof(of: current)
-        else { return canaryEnded(worker.id) }
-        let asked = now()
-        let isLoading = board.condition(worker.index) == .loading
-        let life = board.incarnation(worker.index)
-        let answer = await client.post(
-            Self.canaryPath, json: Self.canaryBody(model.upstreamName), to: worker, tls: tls.value[worker.id.rawValue],
-            within: patience(with: current, isLoading: isLoading, view))
-        // Before anybody hears of it: a wish that follows is one for the next.
-        canaryEnded(worker.id)
-        if board.lastToken(worker.index) >= asked, case .failed = answer {
-            // Somebody else got a token meanwhile: it lives, and this one had to wait.
-            counts.note(worker.index, .canaryClean)
-            return tell(worker, .canaryClean)
-        }
-        switch answer {
-        case .reply(let status, let body) where Self.isAlive(worker.kind, status, body):
-            introduce(current, in: .canary, status: status, body, life: life)
-            counts.note(worker.index, .canaryClean)
-            if isLoading { noteLoad(of: worker.id, seconds: now().seconds(since: asked)) }
-            if Self.dialect(of: worker).traits.keepsOneModel, current.models.count > 1 {
-                board.withModels(worker.index) { $0.proved(index, only: true) }
-            }
-            tell(worker, .canaryClean)
-        case .reply(let status, _):
-            logger.info("a canary was refused", metadata: ["worker": "\(worker.id.rawValue)", "status": "\(status)"])
-            counts.note(worker.index, .canaryFailed)
-            tell(worker, .canaryFailed)
-        case .refused:
-            counts.note(worker.index, .refused)
-            tell(worker, .connectRefused)
-        case .failed(let why):
-            logger.info("a canary failed", metadata: ["worker": "\(worker.id.rawValue)", "why": "\(why)"])
-            counts.note(worker.index, .canaryFailed)
-            tell(worker, .canaryFailed)
-        }
-    }
-
-    private func canaryEnded(_ worker: WorkerID) { _ = schedule.withLock { $0.canaries.remove(worker) } }
-
-    /// How long a token may take: the load of a model, or the prompts that stand before it.
-    private func patience(with worker: Worker, isLoading: Bool, _ view: RoutingView) -> Double {
-        guard isLoading else {
-            let rate = view.prefillRate(of: worker.id) ?? 1
-            return min(Self.canarySeconds + Double(board.promptTokens(worker.index)) / rate, Self.canarySecondsMax)
-        }
-        return max(LoadForecast.seconds(of: worker.models), 2 * (longestLoad(of: worker.id) ?? 0))
-    }
-
-    /// The longest of its last loads; nil before the first.
-    func longestLoad(of worker: WorkerID) -> Double? { schedule.withLock { $0.loads[worker]?.max() } }
-
-    func noteLoad(of worker: WorkerID, seconds: Double) {
-        schedule.withLock { schedule in
-            var loads = schedule.loads[worker] ?? []
-            loads.append(min(seconds, LoadForecast.secondsMax))
-            schedule.loads[worker] = Array(loads.suffix(Self.loadsKept))
-        }
-    }
-
-    /// An answer, or a refusal that blames the request: an engine made for embeddings does not chat and is well.
-    private static func isAlive(_ kind: WorkerKind, _ status: Int, _ body: [UInt8]) -> Bool {
-        if (200..<300).contains(status) { return true }
-        let dialect = WorkerDialect.named(kind.rawValue) ?? .openAI
-        return dialect.classify(AnswerStart(status: status, contentType: nil, body: body)) == .client
-    }
-
-    /// Eight words, always the same, so that it fills one place of the worker's prompt cache and not many. Greedy, since a
-    /// server may sample a whole batch as its first request wants it.
-    static func canaryBody(_ model: String) -> [UInt8] {
-        var name: [UInt8] = []
-        for byte in model.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"): name += [UInt8(ascii: "\\"), byte]
-            case 0..<0x20:
-                let digits = Array("0123456789abcdef".utf8)
-                name += Array("\\u00".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            default: name.append(byte)
-            }
-        }
-        return Array(#"{"model":""#.utf8) + name
-            + Array(
-                #"","max_tokens":1,"temperature":0,"messages":[{"role":"user","content":"Are you there? Answer with one short word."}]}"#
-                    .utf8)
-    }
-
-    // MARK: For the log
-
-    /// The same failure is news once, until a probe goes well again.
-    private func tellFailure(of worker: Worker, _ why: String) {
-        // Broken off because the replica stops: that says nothing of the worker.
-        guard !Task.isCancelled else { return }
-        guard schedule.withLock({ $0.toldFailures.updateValue(why, forKey: worker.id) }) != why else { return }
-        logger.notice("a probe failed", metadata: ["worker": "\(worker.id.rawValue)", "why": "\(why)"])
-    }
-
-    /// Exchanges beyond a worker's own slots wait inside it, where our queue, its deadline and failover do not reach.
-    private func compareSlots(of worker: Worker, saying slots: Int) {
-        let before = schedule.withLock { $0.toldSlots.updateValue(slots, forKey: worker.id) }
-        guard slots < worker.slots, before != slots else { return }
-        logger.warning(
-            "worker runs fewer exchanges at a time than max_concurrency says; set it to the worker's own number",
-            metadata: [
-                "worker": "\(worker.id.rawValue)", "worker_slots": "\(slots)", "max_concurrency": "\(worker.slots)",
-            ])
-    }
-
-    /// Conditions change here and on the lane; one place tells of both.
-    private func tellChanges() {
-        for worker in routing.value.workers {
-            let condition = board.condition(worker.index)
-            let before = schedule.withLock { $0.known.updateValue(condition, forKey: worker.id) }
-            guard before != condition else { continue }
-            onChange(worker, condition)
-            // Whoever waits for it need not wait until it looks again.
-            if condition == .healthy { onReady(worker) }
-            var metadata: Logger.Metadata = ["worker": "\(worker.id.rawValue)", "state": "\(condition.word)"]
-            if let before { metadata["was"] = "\(before.word)" }
-            if let why = condition.why { metadata["why"] = "\(why)" }
-            logger.log(level: condition.word == "down" ? .warning : .notice, "worker state", metadata: metadata)
-        }
     }
 }
