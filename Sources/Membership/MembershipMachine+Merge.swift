@@ -224,7 +224,7 @@ extension MembershipMachine {
     }
 
     /// An incarnation without its record: alive again, with attributes that may be old.
-    private mutating func raise(
+    mutating func raise(
         _ place: Int, to incarnation: Incarnation, at now: Instant, into effects: inout [MembershipEffect]
     ) {
         let before = table[place].member

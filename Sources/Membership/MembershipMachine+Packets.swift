@@ -22,6 +22,19 @@ extension MembershipMachine {
             }
             apply(message, of: packet, at: now, sending: &sink, into: &effects)
         }
+        if !suspicions.isEmpty { acquit(packet.header, of: packet.session, at: now, into: &effects) }
+    }
+
+    /// Whoever speaks at a later incarnation than the accused one need not hear of the accusation, which is old to it. The
+    /// record may have been lost: a change that nobody had accused when it was told wants no receipt.
+    private mutating func acquit(
+        _ speaker: PacketHeader, of session: SessionID, at now: Instant, into effects: inout [MembershipEffect]
+    ) {
+        guard let place = table.place(of: speaker.source), table[place].member.status == .suspect,
+            table[place].member.record.session == session,
+            speaker.incarnation > table[place].member.record.incarnation
+        else { return }
+        raise(place, to: speaker.incarnation, at: now, into: &effects)
     }
 
     /// True when the speaker is a member in the life that this replica knows.

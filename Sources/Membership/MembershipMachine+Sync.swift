@@ -48,10 +48,11 @@ extension MembershipMachine {
         nextDeadline = deadline
     }
 
+    /// Without those whose records are missing here: the peer is to send them.
     var summary: [MemberSummary] {
         var summary = [Self.summary(of: own)]
         summary.reserveCapacity(table.count + 1)
-        for slot in table.slots { summary.append(Self.summary(of: slot.member.record)) }
+        for slot in table.slots where !slot.isPartial { summary.append(Self.summary(of: slot.member.record)) }
         return summary
     }
 

@@ -230,6 +230,42 @@ struct SpreadTests {
                     == true))
     }
 
+    /// On real sockets: one stood still before its word that it is ready had left, the others accused what they knew, and
+    /// the word was lost on its way to one of them. To whoever had said more since, the accusation was old.
+    @Test("whoever speaks at a later incarnation than the accused one is suspect no more, whatever it says")
+    func acquittal() {
+        for (incarnation, expected) in [(1_000, MemberStatus.suspect), (1_001, .alive)] as [(UInt32, MemberStatus)] {
+            var lone = LoneMachine(peers: 3)
+            lone.hear(StateNews.of(Self.one, .suspect, by: Self.two), from: Self.two)
+            let speaker = Self.one.with { $0.incarnation = Incarnation(rawValue: incarnation) }
+            lone.hear(from: speaker.with { $0.session = SessionID(rawValue: 77) })
+            #expect(isTrue(lone.status(of: Self.one) == .suspect), "another life says nothing of this one")
+            lone.hear(from: speaker)
+            // The old accusation, from somebody who has not heard it speak.
+            lone.hear(StateNews.of(Self.one, .suspect, by: .numbered(3)), from: .numbered(3))
+            #expect(isTrue(lone.status(of: Self.one) == expected))
+            #expect(lone.machine.suspicions.isEmpty == (expected == .alive))
+        }
+    }
+
+    @Test("an incarnation without its record is asked for at the next sync, by leaving it out")
+    func missingRecord() {
+        var lone = LoneMachine(peers: 2)
+        let stream = StreamID(rawValue: StreamID.acceptedBit | 1)
+        let later = Self.one.with { ($0.incarnation, $0.httpPort) = (Incarnation(rawValue: 1_001), 99) }
+        lone.hear(StateNews.of(Self.one, .suspect, by: Self.two), from: Self.two)
+        lone.hear(from: later)
+        lone.forget()
+        lone.tell(.streamAccepted(stream, .peer, from: Self.two.address))
+        lone.tell(.streamFrame(stream, .summary([])))
+        guard case .summary(let known) = lone.frames.first else { return #expect(Bool(false)) }
+        #expect(known.map(\.short) == [lone.machine.own.id.short, Self.two.id.short])
+        lone.tell(.streamFrame(stream, .records([.agedMember(age: 0, later)])))
+        #expect(
+            isTrue(
+                lone.member(later)?.record == later && lone.machine.table.slot(of: later.id.short)?.isPartial == false))
+    }
+
     @Test("M11: who was late gives no verdict, and each suspicion waits that much longer")
     func lateness() {
         var lone = LoneMachine(peers: 4)
