@@ -60,10 +60,9 @@ package final class FlockBoard: Sendable {
 
     /// Slots of a worker that this replica may use, of those that the flock has there. Each has its share for itself,
     /// else whoever was first with a full queue would keep the others out.
-    package func share(of slots: Int, _ worker: WorkerIndex) -> Int {
-        let others = cells[worker.rawValue].running.load(ordering: .relaxed)
-        guard others > 0 else { return slots }
-        return max(slots - others, slots / replicas, 1)
+    package func share(of slots: Int, others: FlockLoad) -> Int {
+        guard others.running > 0 else { return slots }
+        return max(slots - others.running, slots / replicas, 1)
     }
 
     package var hasAnyBlocked: Bool { hasBlocks.load(ordering: .acquiring) }

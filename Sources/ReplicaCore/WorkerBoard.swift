@@ -45,7 +45,12 @@ package final class WorkerBoard: Sendable {
     /// Exchanges there that are not this replica's: as the worker tells, or as other replicas do; whatever is more, since
     /// the worker's count has theirs in it.
     package func foreign(_ worker: WorkerIndex, at now: Instant) -> Int {
-        max(loads.foreign(worker, at: now) ?? 0, flock.others(worker).running)
+        foreign(worker, others: flock.others(worker), at: now)
+    }
+
+    /// The same for whoever has read already what others have there.
+    package func foreign(_ worker: WorkerIndex, others: FlockLoad, at now: Instant) -> Int {
+        max(loads.foreign(worker, at: now) ?? 0, others.running)
     }
 
     // MARK: Orphans

@@ -172,9 +172,10 @@ extension ExchangeDriver {
             }
             let running = board.running(worker.index)
             // Whoever else uses it weighs, and where a slot too many is dangerous takes one of ours.
-            let foreign = board.foreign(worker.index, at: now)
+            let others = board.flock.others(worker.index)
+            let foreign = board.foreign(worker.index, others: others, at: now)
             let hasRoom =
-                running < cap(of: worker, at: now)
+                running < cap(of: worker, foreign: foreign, others: others)
                 && (board.hasOrphanPlace(worker.index) || plainAnswerForm(of: worker, scanned) != .orphaned)
             let isKept = board.isReserved(worker.index)
             if isKept || (!hasRoom && !alone) || taken.contains(position) {
@@ -193,7 +194,8 @@ extension ExchangeDriver {
                 loop.candidatePositions.removeAll(keepingCapacity: true)
             }
             loop.candidatePositions.append(position)
-            loop.candidates.append(candidate(worker, placement, scanned, running: running, foreign: foreign, at: now))
+            loop.candidates.append(
+                candidate(worker, placement, scanned, running: running, foreign: foreign, others: others, at: now))
             let quarters = verdict.quarters(isPanic: ignoresOthers)
             if quarters < 4 {
                 loop.candidates[loop.candidates.count - 1].weight *= Double(max(1, quarters)) / 4
@@ -253,7 +255,7 @@ extension ExchangeDriver {
     /// What a strategy weighs of a worker. Exchanges of others weigh like ours.
     private func candidate(
         _ worker: Worker, _ placement: RoutingView.Placement, _ scanned: ScannedRequest, running: Int, foreign: Int,
-        at now: Instant
+        others: FlockLoad, at now: Instant
     ) -> Candidate {
         let board = loop.shared.board
         let model = view.models[modelPosition].index
@@ -265,7 +267,6 @@ extension ExchangeDriver {
             outputTokensAhead: board.outputTokens(worker.index), prefillRate: speeds.prefill,
             decodeRate: speeds.decode, stepSlope: placement.stepSlope, loadSeconds: 0, pressure: vitals?.memory ?? 0)
         candidate.foreign = foreign
-        let others = board.flock.others(worker.index)
         candidate.promptTokensAhead += others.promptTokens
         candidate.outputTokensAhead += others.outputTokens
         // Of whom nobody tells: like ours, which are counted whole until they end.
@@ -278,10 +279,13 @@ extension ExchangeDriver {
     /// Slots of it that may be ours.
     func cap(of worker: Worker, at now: Instant) -> Int {
         let board = loop.shared.board
-        guard loop.dialect(of: worker.kind).traits.strictSlots else {
-            return board.flock.share(of: worker.slots, worker.index)
-        }
-        return worker.slots - board.foreign(worker.index, at: now)
+        let others = board.flock.others(worker.index)
+        return cap(of: worker, foreign: board.foreign(worker.index, others: others, at: now), others: others)
+    }
+
+    private func cap(of worker: Worker, foreign: Int, others: FlockLoad) -> Int {
+        loop.dialect(of: worker.kind).traits.strictSlots
+            ? worker.slots - foreign : loop.shared.board.flock.share(of: worker.slots, others: others)
     }
 
     private func query(_ scanned: ScannedRequest) -> PlacementQuery {
