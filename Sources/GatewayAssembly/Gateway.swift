@@ -121,7 +121,7 @@ package enum Gateway {
             settings: settings.server, facts: state, authenticator: CredentialJudge(keys: keys), metrics: metrics,
             flock: flock.map { service in
                 GossipDesk(
-                    service: service, name: settings.replica.name, version: state.version,
+                    service: service, name: settings.replica.name,
                     inquiry: ReachabilityInquiry(tls: settings.server.tls), isDraining: { state.isDraining })
             })
         let laneSettings = LanePolicy.laneSettings(settings.server)
@@ -201,15 +201,13 @@ package enum Gateway {
             MetricNames.buildInfo.family([
                 MetricSample(labels: [("version", state.version), ("replica", state.replicaName)], value: 1)
             ]),
-            MetricNames.ready.family([
-                MetricSample(value: !state.isDraining && state.reasonsNotReady.isEmpty ? 1 : 0)
-            ]),
+            MetricNames.ready.family(!state.isDraining && state.reasonsNotReady.isEmpty ? 1 : 0),
             MetricNames.configReloads.family([
                 MetricSample(labels: [("result", "applied")], value: Double(reloads.applied)),
                 MetricSample(labels: [("result", "rejected")], value: Double(reloads.rejected)),
             ]),
-            MetricNames.configRejected.family([MetricSample(value: reloads.isLastRejected ? 1 : 0)]),
-            MetricNames.logDropped.family([MetricSample(value: Double(writer.dropped))]),
+            MetricNames.configRejected.family(reloads.isLastRejected ? 1 : 0),
+            MetricNames.logDropped.family(writer.dropped),
         ]
     }
 

@@ -22,10 +22,9 @@ struct LaneMetrics: Sendable {
             view.models.map { ($0.index.rawValue, $0.name) }, uniquingKeysWith: { first, _ in first })
         let workers = Dictionary(
             view.workers.map { ($0.index.rawValue, $0.id.rawValue) }, uniquingKeysWith: { first, _ in first })
-        return exchanges(sum, models) + attempts(sum, workers) + workerGauges(view)
-            + [
-                MetricNames.faults.family([MetricSample(value: Double(Fault.count))])
-            ]
+        return exchanges(sum, models) + attempts(sum, workers) + workerGauges(view) + [
+            MetricNames.faults.family(Fault.count)
+        ]
     }
 
     private func exchanges(_ sum: LoopTally, _ models: [Int: String]) -> [MetricFamily] {
@@ -52,10 +51,10 @@ struct LaneMetrics: Sendable {
             MetricNames.eventGap.family(samples(of: sum.eventGap)),
             MetricNames.gatewayOverhead.family(samples(of: sum.overhead)),
             MetricNames.queueWait.family(samples(of: sum.queueWait)),
-            MetricNames.inFlight.family([MetricSample(value: Double(sum.inFlight))]),
+            MetricNames.inFlight.family(sum.inFlight),
             MetricNames.promptTokens.family(merged(byModel(sum.promptTokens))),
             MetricNames.completionTokens.family(merged(byModel(sum.completionTokens))),
-            MetricNames.upstreamRetries.family([MetricSample(value: Double(sum.retries))]),
+            MetricNames.upstreamRetries.family(sum.retries),
             MetricNames.cancellations.family(
                 sum.cancellations.sorted { $0.key < $1.key }.map {
                     MetricSample(labels: [("phase", $0.key)], value: Double($0.value))

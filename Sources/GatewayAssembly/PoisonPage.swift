@@ -2,6 +2,7 @@
 import Balancing
 import Determinism
 import Telemetry
+import WireCoding
 
 enum PoisonPage {
     /// `{"object":"list","data":[{"fingerprint","state","casualties","seconds_left"}]}`
@@ -13,7 +14,7 @@ enum PoisonPage {
         json.openArray()
         for record in records {
             json.openObject()
-            json.field("fingerprint", text(record.fingerprint))
+            json.field("fingerprint", Hexadecimal.text(record.fingerprint))
             json.field("state", record.isConvicted ? "convicted" : "suspect")
             json.field("casualties", record.casualties)
             json.field("seconds_left", Int(record.until.seconds(since: now)))
@@ -22,11 +23,6 @@ enum PoisonPage {
         json.closeArray()
         json.closeObject()
         return json.bytes
-    }
-
-    static func text(_ fingerprint: UInt64) -> String {
-        let digits = String(fingerprint, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 
     /// Sixteen hexadecimal digits.

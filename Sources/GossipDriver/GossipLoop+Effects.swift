@@ -87,7 +87,7 @@ extension GossipLoop {
 
     func rememberMembers(_ view: MembersView) {
         let isFirst = writes.members == nil
-        let addresses = view.others.filter { !$0.status.isGone }.map(\.record.address)
+        let addresses = view.present.map(\.record.address)
         // Whoever is alone keeps the addresses of those it has lost.
         guard !addresses.isEmpty else { return }
         writes.members = Array(addresses.prefix(KnownMembersFile.countMax))

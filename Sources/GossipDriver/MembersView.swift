@@ -19,11 +19,12 @@ package struct MembersView: Sendable {
     /// Of the wall clock where the machines' clock is zero, for what people read.
     package var unixMillisecondsAtZero: UInt64
 
+    /// The others that are alive or suspect.
+    package var present: [Member] { others.filter { !$0.status.isGone } }
+
     /// Members that serve, this replica included.
     package var readyReplicas: Int {
-        others.reduce(isReady ? 1 : 0) {
-            $0 + (!$1.status.isGone && $1.record.flags.contains(.ready) ? 1 : 0)
-        }
+        others.count { !$0.status.isGone && $0.record.flags.contains(.ready) } + (isReady ? 1 : 0)
     }
 
     package func member(_ short: ReplicaShortID) -> Member? { others.first { $0.short == short } }

@@ -10,6 +10,9 @@ package struct MetricName: Equatable, Sendable {
     package func family(_ samples: [MetricSample]) -> MetricFamily {
         MetricFamily(name: name, help: help, type: type, samples: samples)
     }
+
+    /// One number without labels.
+    package func family(_ count: some BinaryInteger) -> MetricFamily { family([MetricSample(value: Double(count))]) }
 }
 
 package enum MetricNames {

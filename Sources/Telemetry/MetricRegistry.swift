@@ -46,8 +46,7 @@ package final class MetricRegistry: Sendable {
             bound(&family)
             bounded.append(family)
         }
-        bounded.append(
-            MetricNames.seriesRefused.family([MetricSample(value: Double(refused))]))
+        bounded.append(MetricNames.seriesRefused.family(refused))
         return PrometheusText.render(bounded.sorted { $0.name < $1.name })
     }
 

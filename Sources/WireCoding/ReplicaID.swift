@@ -94,8 +94,9 @@ package enum MemberStatus: UInt8, Comparable, CaseIterable, Sendable {
     }
 }
 
-enum Hexadecimal {
-    static func text(_ value: UInt64) -> String {
+package enum Hexadecimal {
+    /// Sixteen digits.
+    package static func text(_ value: UInt64) -> String {
         let digits = String(value, radix: 16)
         return String(repeating: "0", count: 16 - digits.utf8.count) + digits
     }

@@ -34,13 +34,17 @@ enum FlockEventText {
         }
     }
 
+    private static func about(_ short: ReplicaShortID, _ view: MembersView, _ kind: String, _ text: String) -> Page {
+        let record = view.member(short)?.record
+        return Page(
+            kind: kind, name: record.map { "\($0.name)" } ?? "", id: record.map { "\($0.id)" } ?? "\(short)", text: text
+        )
+    }
+
     private static func page(_ fact: WorkerFlock.Fact, in view: MembersView) -> Page? {
         switch fact {
         case .ringDisagreement(let peer, let isApart):
-            let record = view.member(peer)?.record
-            return Page(
-                kind: "ring", name: record.map { "\($0.name)" } ?? "", id: record.map { "\($0.id)" } ?? "\(peer)",
-                text: isApart ? "computes other rings" : "computes the same rings again")
+            return about(peer, view, "ring", isApart ? "computes other rings" : "computes the same rings again")
         case .panic(_, let isPanic):
             return Page(
                 kind: "workers",
@@ -54,10 +58,7 @@ enum FlockEventText {
 
     private static func page(_ fact: MembershipFact, in view: MembersView) -> Page? {
         func about(_ short: ReplicaShortID, _ kind: String, _ text: String) -> Page {
-            let record = view.member(short)?.record
-            return Page(
-                kind: kind, name: record.map { "\($0.name)" } ?? "", id: record.map { "\($0.id)" } ?? "\(short)",
-                text: text)
+            self.about(short, view, kind, text)
         }
         switch fact {
         case .matured(let peer, let accusers, let waited, let isRefused):

@@ -24,30 +24,27 @@ struct FlockMetrics: Sendable {
             let count = view.others.reduce(status == .alive ? 1 : 0) { $0 + ($1.status == status ? 1 : 0) }
             return MetricSample(labels: [("status", status.word)], value: Double(count))
         }
-        let present = view.others.filter { !$0.status.isGone }
         return [
             MetricNames.members.family(statuses),
             MetricNames.memberChanges.family(
                 MemberStatus.allCases.map {
                     MetricSample(labels: [("to", $0.word)], value: Double(counts.changed(to: $0)))
                 }),
-            MetricNames.incarnation.family([MetricSample(value: Double(view.own.incarnation.rawValue))]),
-            MetricNames.awareness.family([MetricSample(value: Double(counts.awareness))]),
-            MetricNames.probeFailures.family([MetricSample(value: Double(counts.probesFailed))]),
+            MetricNames.incarnation.family(view.own.incarnation.rawValue),
+            MetricNames.awareness.family(counts.awareness),
+            MetricNames.probeFailures.family(counts.probesFailed),
             MetricNames.suspicions.family(
                 SuspicionCause.allCases.map {
                     MetricSample(labels: [("cause", "\($0)")], value: Double(counts.suspected($0)))
                 }),
-            MetricNames.refutations.family([MetricSample(value: Double(counts.refutations))]),
-            MetricNames.falseDeaths.family([MetricSample(value: Double(counts.falseDeaths))]),
-            MetricNames.loopLate.family([MetricSample(value: Double(counts.late))]),
-            MetricNames.lossyClimate.family([MetricSample(value: view.own.flags.contains(.lossy) ? 1 : 0)]),
-            MetricNames.udpBlocked.family([MetricSample(value: Double(view.udpBlocked.count))]),
-            MetricNames.agreementMismatches.family([
-                MetricSample(value: Double(present.count { $0.record.agreement != view.own.agreement }))
-            ]),
-            MetricNames.forcedRejoins.family([MetricSample(value: Double(counts.rejoins))]),
-            MetricNames.renewals.family([MetricSample(value: Double(counts.renewals))]),
+            MetricNames.refutations.family(counts.refutations),
+            MetricNames.falseDeaths.family(counts.falseDeaths),
+            MetricNames.loopLate.family(counts.late),
+            MetricNames.lossyClimate.family(view.own.flags.contains(.lossy) ? 1 : 0),
+            MetricNames.udpBlocked.family(view.udpBlocked.count),
+            MetricNames.agreementMismatches.family(view.present.count { $0.record.agreement != view.own.agreement }),
+            MetricNames.forcedRejoins.family(counts.rejoins),
+            MetricNames.renewals.family(counts.renewals),
         ]
     }
 
@@ -72,7 +69,7 @@ struct FlockMetrics: Sendable {
                 SyncReason.allCases.map {
                     MetricSample(labels: [("reason", "\($0)")], value: Double(counts.synced($0)))
                 }),
-            MetricNames.rumoursDropped.family([MetricSample(value: Double(counts.rumoursDropped))]),
+            MetricNames.rumoursDropped.family(counts.rumoursDropped),
         ]
     }
 
@@ -93,9 +90,9 @@ struct FlockMetrics: Sendable {
         }
         return [
             MetricNames.workerVerdict.family(verdicts), MetricNames.workerOthers.family(others),
-            MetricNames.balancingPanics.family([MetricSample(value: Double(flock.panics.count))]),
-            MetricNames.ringParticipants.family([MetricSample(value: Double(flock.ring.participants.count))]),
-            MetricNames.addressBlocks.family([MetricSample(value: Double(flock.blocked.count))]),
+            MetricNames.balancingPanics.family(flock.panics.count),
+            MetricNames.ringParticipants.family(flock.ring.participants.count),
+            MetricNames.addressBlocks.family(flock.blocked.count),
         ]
     }
 }

@@ -22,25 +22,18 @@ import WireCoding
 
 final class GossipDesk: FlockDesk {
     private let service: FlockService
-    private let state: @Sendable () -> Bool
-    private let own: OwnRow
+    private let name: String
     private let inquiry: ReachabilityInquiry
+    private let isDraining: @Sendable () -> Bool
 
-    /// What is said of this replica before its gossip has begun.
-    struct OwnRow: Sendable {
-        let name: String
-        let version: String
-    }
-
-    /// `isDraining`: it is about to leave.
+    /// `name`: of this replica. `isDraining`: it is about to leave.
     init(
-        service: FlockService, name: String, version: String, inquiry: ReachabilityInquiry,
-        isDraining: @escaping @Sendable () -> Bool
+        service: FlockService, name: String, inquiry: ReachabilityInquiry, isDraining: @escaping @Sendable () -> Bool
     ) {
         self.service = service
+        self.name = name
         self.inquiry = inquiry
-        state = isDraining
-        own = OwnRow(name: name, version: version)
+        self.isDraining = isDraining
     }
 
     // MARK: Pages
@@ -52,9 +45,9 @@ final class GossipDesk: FlockDesk {
 
     func status() async -> FlockStatus {
         guard let gossip = service.gossip else {
+            let ring = FlockStatus.Ring(version: Hexadecimal.text(0), participants: 0)
             return FlockStatus(
-                members: [], replicaRing: .init(version: Self.hex(0), participants: 0),
-                workerRing: .init(version: Self.hex(0), participants: 0),
+                members: [], replicaRing: ring, workerRing: ring,
                 gossip: FlockStatus.Gossip(state: "starting", mode: "direct", agreement: ""))
         }
         let view = gossip.members.value
@@ -62,14 +55,16 @@ final class GossipDesk: FlockDesk {
         let counts = gossip.counts
         let rates = service.traffic.rates
         let inspection = await gossip.inspect()
-        let present = view.others.filter { !$0.status.isGone }
+        let present = view.present
         let word =
-            state() ? "leaving" : !view.isReady ? "joining" : present.isEmpty ? "alone" : "joined"
+            isDraining() ? "leaving" : !view.isReady ? "joining" : present.isEmpty ? "alone" : "joined"
         let disagreeing = present.filter { $0.record.agreement != view.own.agreement }.map { "\($0.record.name)" }
         return FlockStatus(
             members: MemberPages.rows(of: view, gossip, inspection),
-            replicaRing: .init(version: Self.hex(flock.ring.version), participants: flock.ring.participants.count),
-            workerRing: .init(version: Self.hex(UInt64(flock.views.workerRing)), participants: flock.workers.count),
+            replicaRing: .init(
+                version: Hexadecimal.text(flock.ring.version), participants: flock.ring.participants.count),
+            workerRing: .init(
+                version: Hexadecimal.text(UInt64(flock.views.workerRing)), participants: flock.workers.count),
             ringDisagreements: flock.disagreeing.map { MemberPages.name(of: $0, in: view) },
             gossip: FlockStatus.Gossip(
                 state: word, mode: inspection.isDirect ? "direct" : "epidemic",
@@ -85,7 +80,7 @@ final class GossipDesk: FlockDesk {
         let view = gossip.members.value
         var page = ReachabilityPage(asked: 1, failures: unreached(view))
         guard !isLocal else { return page }
-        let present = view.others.filter { !$0.status.isGone }
+        let present = view.present
         let places = present.map {
             ReachabilityInquiry.Place(
                 name: "\($0.record.name)", host: $0.record.address.host, port: $0.record.httpPort)
@@ -113,14 +108,14 @@ final class GossipDesk: FlockDesk {
             case .alive where view.reachedByOthersOnly.contains(member.short): why = "reached by others only"
             case .alive, .left: return nil
             }
-            return .init(from: own.name, to: "\(member.record.name)", why: why)
+            return .init(from: name, to: "\(member.record.name)", why: why)
         }
     }
 
     func keyring() async -> KeyringPage {
         guard let gossip = service.gossip else { return KeyringPage(keys: [], members: 0) }
         let view = gossip.members.value
-        let present = view.others.filter { !$0.status.isGone }
+        let present = view.present
         let keys = gossip.keyring.value.map { key in
             KeyringPage.Key(
                 id: key.id, state: key.state.word,
@@ -244,10 +239,5 @@ final class GossipDesk: FlockDesk {
                 .conflict, code: "gossip_starting", "This replica has just started and does not gossip yet. Ask again.")
         }
         return gossip
-    }
-
-    private static func hex(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
     }
 }

@@ -32,7 +32,10 @@ enum MemberPages {
         return record.map { "\($0.name)" } ?? "\(short)"
     }
 
-    static func agreement(_ record: MemberRecord) -> String { hex(UInt64(record.agreement), digits: 8) }
+    /// Eight hexadecimal digits.
+    static func agreement(_ record: MemberRecord) -> String {
+        String(Hexadecimal.text(UInt64(record.agreement)).suffix(8))
+    }
 
     private static func own(_ view: MembersView) -> MemberRow {
         var row = row(
@@ -64,11 +67,6 @@ enum MemberPages {
             (.stale, "stale"), (.lossy, "lossy"),
         ]
         return words.filter { flags.contains($0.0) }.map(\.1)
-    }
-
-    static func hex(_ value: UInt64, digits count: Int) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: max(0, count - digits.utf8.count)) + digits
     }
 }
 
