@@ -26,7 +26,7 @@ struct Network: Sendable {
     private let salt: UInt64
     var weather: LinkWeather
     var cuts = Cuts()
-    private(set) var generator: SeededGenerator
+    var generator: SeededGenerator
 
     init(processes: Int, weather: LinkWeather, world: WorldGenerator) {
         self.processes = processes

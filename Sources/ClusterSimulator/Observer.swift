@@ -194,6 +194,7 @@ struct Observer: Sendable {
         return truths[process].isUp && truths[process].session == session ? process : nil
     }
 
+    @inline(__always)
     func note(_ process: Int) -> Session { sessions[truths[process].session] }
 
     mutating func announce(_ process: Int, _ incarnation: Incarnation) {

@@ -3,7 +3,9 @@ import WireCoding
 
 /// Packets on their way, in slots that are used again: the world allocates nothing for a packet once it has seen its
 /// busiest moment.
-final class PacketArena {
+///
+/// Copies of one arena share its slots: a world has one.
+struct PacketArena {
     /// What is true of a packet and no machine can see.
     struct Provenance: Sendable {
         /// The process that sealed it, and in which life.
@@ -26,6 +28,7 @@ final class PacketArena {
     }
 
     static let slotBytes = 1_408
+    private let owner: Owner
     private var bytes: UnsafeMutableRawPointer
     private var capacity: Int
     private var free: [UInt32] = []
@@ -34,14 +37,20 @@ final class PacketArena {
     init(capacity: Int = 256) {
         self.capacity = capacity
         bytes = .allocate(byteCount: capacity * Self.slotBytes, alignment: 16)
+        owner = Owner(bytes)
         grow(from: 0)
     }
 
-    deinit { bytes.deallocate() }
+    /// Gives the slots back when the arena is gone.
+    private final class Owner {
+        var bytes: UnsafeMutableRawPointer
+        init(_ bytes: UnsafeMutableRawPointer) { self.bytes = bytes }
+        deinit { bytes.deallocate() }
+    }
 
     var inUse: Int { capacity - free.count }
 
-    private func grow(from first: Int) {
+    private mutating func grow(from first: Int) {
         free.reserveCapacity(capacity)
         for slot in stride(from: capacity - 1, through: first, by: -1) { free.append(UInt32(slot)) }
         provenance.reserveCapacity(capacity)
@@ -49,13 +58,14 @@ final class PacketArena {
     }
 
     /// Takes a copy of `packet` into a slot with one reference.
-    func keep(_ packet: UnsafeRawBufferPointer, _ provenance: Provenance) -> UInt32 {
+    mutating func keep(_ packet: UnsafeRawBufferPointer, _ provenance: Provenance) -> UInt32 {
         precondition(packet.count <= Self.slotBytes, "W2: a datagram of \(packet.count) bytes")
         if free.isEmpty {
             let larger = UnsafeMutableRawPointer.allocate(byteCount: 2 * capacity * Self.slotBytes, alignment: 16)
             larger.copyMemory(from: bytes, byteCount: capacity * Self.slotBytes)
             bytes.deallocate()
             bytes = larger
+            owner.bytes = larger
             let first = capacity
             capacity *= 2
             grow(from: first)
@@ -70,9 +80,9 @@ final class PacketArena {
         return slot
     }
 
-    func retain(_ slot: UInt32) { provenance[Int(slot)].references += 1 }
+    mutating func retain(_ slot: UInt32) { provenance[Int(slot)].references += 1 }
 
-    func release(_ slot: UInt32) {
+    mutating func release(_ slot: UInt32) {
         provenance[Int(slot)].references -= 1
         if provenance[Int(slot)].references == 0 { free.append(slot) }
     }
@@ -92,7 +102,7 @@ final class PacketArena {
     }
 
     /// Cuts the packet short or flips a bit of it.
-    func damage(_ slot: UInt32, drawing generator: inout SeededGenerator) {
+    mutating func damage(_ slot: UInt32, drawing generator: inout SeededGenerator) {
         let count = Int(provenance[Int(slot)].count)
         guard count > 0 else { return }
         provenance[Int(slot)].isDamaged = true
@@ -112,7 +122,7 @@ final class PacketArena {
         return applied.0 == name || applied.1 == name
     }
 
-    func noteApplied(_ slot: UInt32, by process: Int, life: UInt32) {
+    mutating func noteApplied(_ slot: UInt32, by process: Int, life: UInt32) {
         let name = UInt64(process) << 32 | UInt64(life)
         if provenance[Int(slot)].appliedBy.0 == 0 {
             provenance[Int(slot)].appliedBy.0 = name

@@ -49,7 +49,7 @@ struct Pipes: Sendable {
     private var free: [UInt32] = []
 
     subscript(place: Int) -> Pipe {
-        get { pipes[place] }
+        _read { yield pipes[place] }
         _modify { yield &pipes[place] }
     }
 

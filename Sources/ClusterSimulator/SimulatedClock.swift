@@ -30,6 +30,7 @@ struct SimulatedClock: Sendable, Equatable {
     /// The first moment of the world at which `local` shows this.
     func world(_ local: Instant) -> Instant {
         guard local < .never else { return .never }
+        guard drift != 0 else { return Instant(nanoseconds: local.nanoseconds - origin) }
         let shown = local.nanoseconds - origin
         let rate = 1_000_000 + drift
         var world = shown / rate * 1_000_000 + shown % rate * 1_000_000 / rate

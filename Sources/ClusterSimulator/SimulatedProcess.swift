@@ -4,10 +4,11 @@ import ReplicaCore
 import WireCoding
 
 /// A process, its machine and what it stands on.
-///
-/// A class, since an array of such large values would copy one for each look at one of its fields.
-final class SimulatedProcess {
-    enum State: UInt8, Sendable { case down, running, paused }
+struct SimulatedProcess {
+    enum State: UInt8, Sendable {
+        case down, running, paused
+        var isUp: Bool { self != .down }
+    }
 
     /// What waits while it is busy or paused: a socket's buffer, 212,992 bytes on Linux, holds some hundreds of packets.
     static let packetsWaitingMax = 256
@@ -15,10 +16,19 @@ final class SimulatedProcess {
     /// From one input to the next, when nothing slows it down [ours].
     static let usualCost = Nanoseconds.microseconds(5)
 
-    /// The machine stands alone in its box for the same reason.
+    /// The machine, at a place of its own: to ask it something must not copy it.
     final class Replica {
-        var machine: ReplicaMachine
-        init(_ machine: ReplicaMachine) { self.machine = machine }
+        let machine: UnsafeMutablePointer<ReplicaMachine>
+
+        init(_ machine: ReplicaMachine) {
+            self.machine = .allocate(capacity: 1)
+            self.machine.initialize(to: machine)
+        }
+
+        deinit {
+            machine.deinitialize(count: 1)
+            machine.deallocate()
+        }
     }
 
     var replica: Replica?
@@ -75,8 +85,39 @@ final class SimulatedProcess {
         var isForGood = false
     }
 
-    var isUp: Bool { state != .down }
     var address: PeerAddress { Hosts.address(host) }
+}
+
+/// All processes of a world, at fixed places.
+///
+/// Not an array: asking one field of such a large value would copy all of it, which is a third of a world's time.
+struct Processes {
+    private final class Storage {
+        let places: UnsafeMutableBufferPointer<SimulatedProcess>
+
+        init(_ processes: [SimulatedProcess]) {
+            places = .allocate(capacity: processes.count)
+            _ = places.initialize(from: processes)
+        }
+
+        deinit { places.deinitialize().deallocate() }
+    }
+
+    private let storage: Storage
+    private let places: UnsafeMutableBufferPointer<SimulatedProcess>
+
+    init(_ processes: [SimulatedProcess]) {
+        storage = Storage(processes)
+        places = storage.places
+    }
+
+    var count: Int { places.count }
+    var indices: Range<Int> { places.indices }
+
+    subscript(place: Int) -> SimulatedProcess {
+        @inline(__always) _read { yield places[place] }
+        @inline(__always) nonmutating _modify { yield &places[place] }
+    }
 }
 
 /// Numbers of hosts as addresses, and back.

@@ -40,7 +40,7 @@ extension World {
             if passage.isDamaged {
                 // The copies that come besides are whole.
                 arriving = arena.keep(arena.packet(packet), provenance)
-                network.draw { arena.damage(arriving, drawing: &$0) }
+                arena.damage(arriving, drawing: &network.generator)
             } else {
                 arena.retain(packet)
             }
@@ -60,7 +60,7 @@ extension World {
     }
 
     mutating func obeyEffects(_ place: Int, upTo limit: Int, local: Instant, lag: Nanoseconds) {
-        let replicas = processes[place].replica!.machine.membership.table.presentCount + 1
+        let replicas = processes[place].replica!.machine.pointee.membership.table.presentCount + 1
         for index in effects.indices {
             guard case .membership(let effect) = effects[index] else {
                 obey(place, effects[index], isDone: index < limit)
@@ -70,7 +70,7 @@ extension World {
             switch effect {
             case .changed(let member, let before): changed(place, member, from: before)
             case .forgot(let id):
-                let count = processes[place].replica!.machine.membership.table.count
+                let count = processes[place].replica!.machine.pointee.membership.table.count
                 observer.forgot(
                     place, id, isFull: count >= bounds.members - 1, dropsAll: lag > timing.lagForgets)
             case .observed(let fact):

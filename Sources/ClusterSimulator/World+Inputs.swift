@@ -37,7 +37,7 @@ extension World {
         processes[place].replica = SimulatedProcess.Replica(ReplicaMachine(start, sealing: sealing, at: local))
         processes[place].deadline = local
         processes[place].membershipDeadline = .never
-        let machineOwn = processes[place].replica!.machine.membership.own
+        let machineOwn = processes[place].replica!.machine.pointee.membership.own
         observer.began(place, life: process.life, own: machineOwn, isNewProcess: true)
         observer.disturbed(place, until: now)
         trace(
@@ -49,8 +49,8 @@ extension World {
 
     /// The process is no more, at once.
     mutating func end(_ place: Int, answersDials: Bool) {
-        guard processes[place].isUp else { return }
-        if let membership = processes[place].replica?.machine.membership {
+        guard processes[place].state.isUp else { return }
+        if let membership = processes[place].replica?.machine.pointee.membership {
             processes[place].known = Array(
                 membership.members.prefix(64).filter { !$0.status.isGone }.map(\.record.address))
         }
@@ -87,7 +87,7 @@ extension World {
     mutating func arrive(_ event: WorldEvent) {
         let place = Int(event.target)
         let isPacket = event.kind == .packet
-        guard processes[place].isUp, isPacket || event.life == processes[place].life else {
+        guard processes[place].state.isUp, isPacket || event.life == processes[place].life else {
             if isPacket { arena.release(event.payload) }
             return
         }
@@ -121,7 +121,9 @@ extension World {
         } else if processes[place].isTickDue {
             tick(place)
         }
-        if processes[place].isUp, !processes[place].inbox.isEmpty || processes[place].isTickDue { callWake(place) }
+        if processes[place].state.isUp, !processes[place].inbox.isEmpty || processes[place].isTickDue {
+            callWake(place)
+        }
     }
 
     mutating func resume(_ place: Int) {
@@ -140,7 +142,8 @@ extension World {
 
     mutating func timer(of place: Int, _ event: WorldEvent?) {
         if let event {
-            guard processes[place].isUp, event.life == processes[place].life, processes[place].armedAt == now else {
+            guard processes[place].state.isUp, event.life == processes[place].life, processes[place].armedAt == now
+            else {
                 return
             }
         }
@@ -204,12 +207,13 @@ extension World {
         let provenance = arena.provenance[Int(packet)]
         let life = processes[place].life
         note(event)
-        hash.update(arena.packet(packet))
+        // Its bytes were hashed when it left.
+        hash.update(UInt64(packet) << 1 | (provenance.isDamaged ? 1 : 0))
         let lag = lag(of: place)
         let local = processes[place].clock.local(now)
         // Who may not speak yet does not listen either.
         let listens = observer.note(place).isDurable
-        processes[place].replica!.machine.receive(
+        processes[place].replica!.machine.pointee.receive(
             arena.packet(packet), from: provenance.from, at: local, datagrams: &outbox, into: &effects)
         var dropped: DropReason?
         var hasEffects = false
@@ -235,18 +239,19 @@ extension World {
         // A packet that is dropped at the gate tells membership nothing.
         perform(place, local: local, lag: isApplied ? lag : .zero)
         // Whoever has just begun another life has not read on.
-        if isApplied, processes[place].isUp, observer.note(place).isDurable {
+        if isApplied, processes[place].state.isUp, observer.note(place).isDurable {
             let text = arena.text(packet)
             if observer.hasNews(text) {
                 observer.heard(
-                    place, text, own: processes[place].replica!.machine.membership.own,
-                    table: processes[place].replica!.machine.membership.table, local: local)
+                    place, text, own: processes[place].replica!.machine.pointee.membership.own,
+                    table: processes[place].replica!.machine.pointee.membership.table, local: local)
             }
         }
         arena.release(packet)
     }
 
     /// By how much a process is late, as it will find.
+    @inline(__always)
     private func lag(of place: Int) -> Nanoseconds {
         let deadline = processes[place].membershipDeadline
         guard deadline < .never else { return .zero }
@@ -261,7 +266,7 @@ extension World {
         note(event)
         let lag = lag(of: place)
         let local = processes[place].clock.local(now)
-        processes[place].replica!.machine.handle(input, at: local, datagrams: &outbox, into: &effects)
+        processes[place].replica!.machine.pointee.handle(input, at: local, datagrams: &outbox, into: &effects)
         depth = 0
         hellos = 0
         cause = -1
@@ -272,11 +277,11 @@ extension World {
     private mutating func perform(_ place: Int, local: Instant, lag: Nanoseconds) {
         processes[place].busyUntil =
             now + .nanoseconds(SimulatedProcess.usualCost.rawValue * Int64(processes[place].slowness))
-        let own = processes[place].replica!.machine.membership.own
+        let own = processes[place].replica!.machine.pointee.membership.own
         if !effects.isEmpty { announceSessions(place) }
         observer.handled(
-            place, own: own, members: processes[place].replica!.machine.membership.table.count,
-            removed: processes[place].replica!.machine.membership.removed.entries.count, local: local, lag: lag)
+            place, own: own, members: processes[place].replica!.machine.pointee.membership.table.slots.count,
+            removed: processes[place].replica!.machine.pointee.membership.removed.entries.count, local: local, lag: lag)
         let count = outbox.entries.count + effects.count
         var done = count
         let crash = processes[place].crash
@@ -284,11 +289,11 @@ extension World {
         sendOutbox(place, upTo: done)
         if !effects.isEmpty { obeyEffects(place, upTo: done - outbox.entries.count, local: local, lag: lag) }
         outbox.removeAll()
-        effects.removeAll(keepingCapacity: true)
-        if let crash, count > 0, processes[place].isUp { return self.crash(place, crash) }
-        if processes[place].isUp {
-            processes[place].deadline = processes[place].replica!.machine.nextDeadline
-            processes[place].membershipDeadline = processes[place].replica!.machine.membership.nextDeadline
+        if !effects.isEmpty { effects.removeAll(keepingCapacity: true) }
+        if let crash, count > 0, processes[place].state.isUp { return self.crash(place, crash) }
+        if processes[place].state.isUp {
+            processes[place].deadline = processes[place].replica!.machine.pointee.nextDeadline
+            processes[place].membershipDeadline = processes[place].replica!.machine.pointee.membership.nextDeadline
             arm(place)
         }
     }
@@ -300,7 +305,7 @@ extension World {
             switch effect {
             case .persist(let identity): observer.raised(place, identity)
             case .becomes:
-                let own = processes[place].replica!.machine.membership.own
+                let own = processes[place].replica!.machine.pointee.membership.own
                 observer.began(place, life: processes[place].life, own: own, isNewProcess: false)
                 trace(place, "becomes \(own.id.short)")
             default: break

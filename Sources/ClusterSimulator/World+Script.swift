@@ -16,7 +16,7 @@ extension World {
                 SimulatedProcess.Crash(
                     disk: .kept, host: isHostGone ? .silent : .refuses, restartAfter: nil, isForGood: true))
         case .crashAll(let within):
-            for place in 0..<options.replicas where processes[place].isUp {
+            for place in 0..<options.replicas where processes[place].state.isUp {
                 let after = lives.span(.zero, within)
                 crash(place, SimulatedProcess.Crash(disk: .kept, host: .refuses, restartAfter: after))
             }
@@ -49,23 +49,23 @@ extension World {
             endLater(line, length)
         case .join(let place): start(place)
         case .leave(let place, let after):
-            guard processes[place].isUp, processes[place].leave == nil else { return }
+            guard processes[place].state.isUp, processes[place].leave == nil else { return }
             trace(place, "is told to leave")
             processes[place].leave = (line, after)
             observer.watch(.leave, observer.truths[place].session)
             observer.disturbed(place, until: .never)
             order(place, .leave)
         case .forceLeave(let by, let of):
-            guard processes[by].isUp,
-                let id = processes[of].replica?.machine.membership.own.id ?? processes[of].disk.durable?.id
+            guard processes[by].state.isUp,
+                let id = processes[of].replica?.machine.pointee.membership.own.id ?? processes[of].disk.durable?.id
             else { return }
             trace(by, "is told that r\(of) is gone for good")
             order(by, .forceLeave(id, prune: false))
         case .rotate(let by): rotate(by)
         case .stranger(let at):
             let stranger = options.replicas
-            guard stranger < processes.count, !processes[stranger].isUp else { return }
-            if !processes[at].isUp {
+            guard stranger < processes.count, !processes[stranger].state.isUp else { return }
+            if !processes[at].state.isUp {
                 // It sits where another was; that one comes back elsewhere.
                 processes[stranger].host = processes[at].host
                 owners[processes[at].host] = stranger
@@ -112,14 +112,14 @@ extension World {
 
     /// In the middle of what it does next; if it does nothing within a second, then.
     private mutating func crashSoon(_ place: Int, _ crash: SimulatedProcess.Crash) {
-        guard processes[place].isUp, processes[place].crash == nil else { return }
+        guard processes[place].state.isUp, processes[place].crash == nil else { return }
         if plan.measuresDetection || processes[place].state == .paused { return self.crash(place, crash) }
         processes[place].crash = crash
         observer.disturbed(place, until: .never)
     }
 
     mutating func crash(_ place: Int, _ crash: SimulatedProcess.Crash) {
-        guard processes[place].isUp else { return }
+        guard processes[place].state.isUp else { return }
         trace(place, "crashes; disk \(crash.disk), host \(crash.host)")
         observer.disturbed(place, until: .never)
         let session = observer.truths[place].session
@@ -133,7 +133,9 @@ extension World {
         case .refuses, .silent: break
         case .moves: move(place, to: newHost(of: place))
         case .takesAnother:
-            guard let down = (0..<options.replicas).first(where: { $0 != place && !processes[$0].isUp }) else { break }
+            guard let down = (0..<options.replicas).first(where: { $0 != place && !processes[$0].state.isUp }) else {
+                break
+            }
             let (mine, theirs) = (processes[place].host, processes[down].host)
             move(down, to: mine)
             move(place, to: theirs)
@@ -155,7 +157,7 @@ extension World {
     }
 
     private mutating func pause(_ place: Int, _ length: Nanoseconds) {
-        guard processes[place].isUp else { return }
+        guard processes[place].state.isUp else { return }
         trace(place, "is paused for \(length.wholeMilliseconds) ms")
         processes[place].state = .paused
         processes[place].pausedUntil = max(processes[place].pausedUntil, now + length)
@@ -167,7 +169,7 @@ extension World {
     private mutating func jump(_ place: Int, _ seconds: Int64) {
         trace(place, "its wall clock jumps by \(seconds) s")
         processes[place].clock.unixSeconds = max(1_000_000_000, processes[place].clock.unixSeconds + seconds)
-        guard processes[place].isUp else { return }
+        guard processes[place].state.isUp else { return }
         let clock = processes[place].clock
         let noticed = lives.span(.zero, .seconds(1))
         let shown = clock.unixSecondsAtZero * 1_000 + clock.local(now + noticed).nanoseconds / 1_000_000
@@ -176,7 +178,7 @@ extension World {
     }
 
     private mutating func rotate(_ place: Int) {
-        guard processes[place].isUp else { return }
+        guard processes[place].state.isUp else { return }
         keys += 1
         trace(place, "is told to install key \(key(keys, of: 0).id)")
         order(place, .keyring(.install(key(keys, of: 0))), after: .zero)

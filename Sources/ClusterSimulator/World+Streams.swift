@@ -28,7 +28,7 @@ extension World {
         // SYN and its answer; a lost SYN is sent again after a second, when patience is over.
         guard !network.losesSegment(from: place, to: to), !network.losesSegment(from: to, to: place) else { return }
         let back = leaves + network.delay(place, to) + network.delay(to, place)
-        guard processes[to].isUp else {
+        guard processes[to].state.isUp else {
             guard processes[to].refusesWhenDown else { return }
             pipes[pipe].failure = .refused
             agenda.add(
@@ -55,7 +55,7 @@ extension World {
     mutating func opened(_ place: Int, _ event: WorldEvent) {
         guard let pipe = pipes.place(event.payload) else { return }
         let dialler = pipes[pipe].ends.0.process
-        guard processes[dialler].isUp, processes[dialler].life == pipes[pipe].ends.0.life else { return }
+        guard processes[dialler].state.isUp, processes[dialler].life == pipes[pipe].ends.0.life else { return }
         let back = WorldEvent(
             shareSecret(dialler, place, pipes[pipe].purpose) ? .dialled : .reset, target: dialler,
             payload: event.payload, life: processes[dialler].life)
@@ -67,8 +67,9 @@ extension World {
     private func shareSecret(_ dialler: Int, _ listener: Int, _ purpose: StreamPurpose) -> Bool {
         guard processes[dialler].cluster == processes[listener].cluster else { return false }
         guard purpose == .peer else { return true }
-        guard let primary = processes[dialler].replica?.machine.keyring.primary else { return false }
-        return processes[listener].replica?.machine.keyring.trafficKeys.contains { $0.id == primary.id } ?? false
+        guard let primary = processes[dialler].replica?.machine.pointee.keyring.primary else { return false }
+        return processes[listener].replica?.machine.pointee.keyring.trafficKeys.contains { $0.id == primary.id }
+            ?? false
     }
 
     mutating func dialled(_ place: Int, _ event: WorldEvent) {
@@ -212,7 +213,9 @@ extension World {
         pipes[pipe].failure = failure
         for side in 0...1 {
             let end = pipes[pipe].end(side)
-            guard end.isHeld, processes[end.process].isUp, processes[end.process].life == end.life else { continue }
+            guard end.isHeld, processes[end.process].state.isUp, processes[end.process].life == end.life else {
+                continue
+            }
             agenda.add(WorldEvent(.reset, target: end.process, payload: name, life: end.life), at: now)
         }
     }

@@ -9,6 +9,8 @@ import WireCoding
 /// events. Two phases: in the first the script does its worst and nothing unsafe may happen; in the second all faults end,
 /// and within stated times everybody must know everybody, and be quiet.
 ///
+/// A world is large, so what is asked of it at each event is inlined: a call that changes nothing would copy it.
+///
 /// Start reading at `run`, then `+Inputs` (what happens to a process), `+Effects` (what it asks for), `+Streams`, `+Script`,
 /// `+Phases`.
 struct World {
@@ -23,9 +25,9 @@ struct World {
     var now = Instant.zero
     var agenda = Agenda()
     var network: Network
-    let arena = PacketArena()
+    var arena = PacketArena()
     var pipes = Pipes()
-    var processes: [SimulatedProcess] = []
+    let processes: Processes
     /// Which process has which host.
     var owners: [Int] = []
     var orders: [ReplicaInput] = []
@@ -90,6 +92,7 @@ struct World {
         lives = world.stream("lives")
         var clocks = world.stream("clocks")
         owners = Array(repeating: -1, count: count)
+        var processes: [SimulatedProcess] = []
         for number in 0..<count {
             let drift = plan.hasBadClocks ? Int64(clocks.whole(-500...500)) : 0
             let offset = plan.hasBadClocks ? Int64(clocks.whole(-3_600...3_600)) : 0
@@ -103,6 +106,7 @@ struct World {
             observer.truths[number].cluster = isStranger ? 1 : 0
             owners[number] = number
         }
+        self.processes = Processes(processes)
     }
 
     var simulated: Nanoseconds { .nanoseconds(now.nanoseconds) }
@@ -155,7 +159,12 @@ struct World {
 
     // MARK: The story
 
+    @inline(__always)
     func trace(_ process: Int, _ sentence: @autoclosure () -> String) {
+        if tell != nil { tellStory(process, sentence()) }
+    }
+
+    private func tellStory(_ process: Int, _ sentence: @autoclosure () -> String) {
         guard let tell else { return }
         if let only = options.tracesOnly, only != process { return }
         if now.nanoseconds < options.tracesFrom.rawValue { return }

@@ -45,7 +45,21 @@ package struct StableHash64: Sendable {
 
     /// Adds eight bytes, least significant first.
     package mutating func update(_ value: UInt64) {
-        withUnsafeBytes(of: value.littleEndian) { update($0) }
+        // Words after words, as nearly always: no byte has to be moved.
+        let word = value.littleEndian
+        switch tailCount {
+        case 0: tail.0 = word
+        case 8: tail.1 = word
+        case 16: tail.2 = word
+        case 24:
+            stripe(tail.0, tail.1, tail.2, word)
+            total &+= 8
+            tailCount = 0
+            return
+        default: return withUnsafeBytes(of: word) { update($0) }
+        }
+        total &+= 8
+        tailCount += 8
     }
 
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {

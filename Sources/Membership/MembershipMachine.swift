@@ -26,10 +26,19 @@ package struct MembershipMachine: Sendable {
     var generator: SeededGenerator
 
     // This replica
-    package internal(set) var own: MemberRecord { didSet { ownTerm = DigestTerm.of(own) } }
+    package internal(set) var own: MemberRecord {
+        didSet {
+            ownTerm = DigestTerm.of(own)
+            ownChanges &+= 1
+        }
+    }
+    /// How often `own` was set: who has seen it at this number has seen the last of it.
+    package private(set) var ownChanges: UInt64 = 0
     /// What it adds to the digest that is in every packet.
-    private var ownTerm: UInt64
-    var phase = Phase.starting
+    package private(set) var ownTerm: UInt64
+    var phase = Phase.starting { didSet { maySpeak = phase != .starting && phase != .ended } }
+    /// True once packets may leave.
+    package private(set) var maySpeak = false
     /// A record of its own that is not sent yet, since it was raised often enough this second.
     var owesRaise = false
     var owedAbove = Incarnation(rawValue: 0)
@@ -107,6 +116,8 @@ package struct MembershipMachine: Sendable {
         knocking.known = Array(knownAddresses.prefix(bounds.seeds))
         self.own.incarnation = startValue(after: persisted, at: now)
         self.own.status = .alive
+        // Observers do not run in here.
+        ownTerm = DigestTerm.of(self.own)
     }
 
     static let purgeEvery = Nanoseconds.seconds(60)
@@ -135,13 +146,10 @@ package struct MembershipMachine: Sendable {
         advance(to: now, sending: &sink, into: &effects)
     }
 
-    /// True once packets may leave.
-    package var maySpeak: Bool { phase != .starting && phase != .ended }
-
     /// This replica and everybody alive or suspect.
     package var replicas: Int { table.presentCount + 1 }
 
-    package var digest: UInt64 { table.digest &+ ownTerm }
+    @inlinable package var digest: UInt64 { table.digest &+ ownTerm }
 
     /// Who says that this member is gone, while it is suspect.
     package func accusers(of member: ReplicaShortID) -> [ReplicaShortID] {
@@ -176,6 +184,7 @@ package struct MembershipMachine: Sendable {
 
     var hasAskedToPersist = false
 
+    @inline(__always)
     var deadline: Instant {
         guard maySpeak else { return .never }
         // More than three at once come in an array, which is allocated.

@@ -29,8 +29,11 @@ package struct ReplicaMachine: Sendable {
     var flock: WorkerFlock
     var flockIsTold = true
     /// What the workers' part was last told of this replica itself.
-    var shownOwn: MemberRecord
+    var shownOwnChanges: UInt64
     var disagreement = Disagreement()
+
+    /// When to come back with a tick at the latest. Kept, since it is asked for after each input and by others than the owner.
+    package private(set) var nextDeadline: Instant
 
     package init(_ start: ReplicaStart, sealing: some PacketSealing, at now: Instant) {
         membership = MembershipMachine(
@@ -43,10 +46,12 @@ package struct ReplicaMachine: Sendable {
         sink = GateSink(
             gate: PacketGate(sealing: sealing, session: own.session, bounds: start.gateBounds, at: now))
         flock = WorkerFlock(me: own.id.short, epoch: own.incarnation.rawValue)
-        shownOwn = own
+        shownOwnChanges = membership.ownChanges
+        nextDeadline = now
         flock.setWall(milliseconds: wall(at: now), at: now)
         flock.memberChanged(Member(record: own, since: now), at: now)
         useKeyring()
+        nextDeadline = deadline
     }
 
     package mutating func handle(
@@ -66,6 +71,7 @@ package struct ReplicaMachine: Sendable {
         case .observed, .loads, .order, .workers, .block: tellFlock(input, at: now)
         }
         conclude(at: now, into: &effects)
+        nextDeadline = deadline
     }
 
     /// A datagram came. What the gate lets through is applied before this returns.
@@ -89,10 +95,11 @@ package struct ReplicaMachine: Sendable {
         }
         if sink.gate.owesEcho { sink.gate.settle(own: header, datagrams: &sink.datagrams) }
         if case .passed = passage { conclude(at: now, into: &effects) }
+        nextDeadline = deadline
     }
 
-    /// When to come back with a tick at the latest.
-    package var nextDeadline: Instant {
+    @inline(__always)
+    private var deadline: Instant {
         let deadline = min(membership.nextDeadline, flock.nextDeadline, wantedRing?.nextTry ?? .never)
         return min(deadline, promotion.nextDeadline ?? .never, sweepsAt)
     }
@@ -137,9 +144,9 @@ package struct ReplicaMachine: Sendable {
 
     /// Everything that follows from what was told.
     private mutating func conclude(at now: Instant, into effects: inout [ReplicaEffect]) {
-        if membership.own != shownOwn {
-            shownOwn = membership.own
-            flock.memberChanged(Member(record: shownOwn, since: now), at: now)
+        if membership.ownChanges != shownOwnChanges {
+            shownOwnChanges = membership.ownChanges
+            flock.memberChanged(Member(record: membership.own, since: now), at: now)
             flockIsTold = true
             considersPromotion = true
         }
@@ -148,6 +155,7 @@ package struct ReplicaMachine: Sendable {
     }
 
     /// Of this replica's packets; the destination is whoever gets it.
+    @inline(__always)
     private var header: PacketHeader {
         PacketHeader(
             destination: ReplicaShortID(rawValue: 0), source: membership.own.id.short,

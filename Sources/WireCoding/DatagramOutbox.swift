@@ -6,8 +6,10 @@ package struct DatagramOutbox: Sendable {
         package let count: Int
     }
 
+    /// Longer than its datagrams are, once there were more of them.
     package private(set) var bytes: [UInt8] = []
     package private(set) var entries: [Entry] = []
+    private var end = 0
 
     package init() {}
 
@@ -18,17 +20,17 @@ package struct DatagramOutbox: Sendable {
     package mutating func append(
         to: PeerAddress, count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Bool
     ) -> Bool {
-        let start = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: count))
+        let start = end
+        if bytes.count - start < count {
+            bytes.append(contentsOf: repeatElement(0, count: start + count - bytes.count))
+        }
         let isFilled = bytes.withUnsafeMutableBytes {
             body(UnsafeMutableRawBufferPointer(rebasing: $0[start..<(start + count)]))
         }
-        if isFilled {
-            entries.append(Entry(to: to, start: start, count: count))
-        } else {
-            bytes.removeSubrange(start...)
-        }
-        return isFilled
+        guard isFilled else { return false }
+        entries.append(Entry(to: to, start: start, count: count))
+        end = start + count
+        return true
     }
 
     package func withDatagram<R>(_ entry: Entry, _ body: (UnsafeRawBufferPointer) -> R) -> R {
@@ -38,7 +40,8 @@ package struct DatagramOutbox: Sendable {
     }
 
     package mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: true)
+        guard !entries.isEmpty else { return }
         entries.removeAll(keepingCapacity: true)
+        end = 0
     }
 }

@@ -34,7 +34,7 @@ import Testing
 
     @Test("a packet's slot is used again only when nobody holds it, and growing moves nothing away")
     func arena() {
-        let arena = PacketArena(capacity: 2)
+        var arena = PacketArena(capacity: 2)
         var generator = SeededGenerator(seed: 1)
         var held: [(slot: UInt32, byte: UInt8, references: Int)] = []
         var isHeldTwice = false
