@@ -7,6 +7,11 @@ extension Observer {
     /// The longest chain of packets that one may lead to, each sent in answer to the one before [ours]: a helper's ping,
     /// its ack and the word to the asker are three. News that is passed on makes longer ones, until all have it.
     static let depthMax = 16
+    /// News that goes hop by hop is passed on at once by whoever it finds idle: it reaches everybody within 3 · log2 N
+    /// rounds, and a chain is no longer than that.
+    private var depthMax: Int {
+        truths.count <= timing.directMax ? Self.depthMax : Self.depthMax + timing.sends(replicas: truths.count)
+    }
     /// Hellos in answer to hellos: four, or six if an address differs.
     static let hellosMax = 6
 
@@ -22,7 +27,7 @@ extension Observer {
         }
         count(header.counter, of: place)
         if !sessions[place].isDurable { report(.m2, process, "spoke before its incarnation was durable") }
-        if depth > Self.depthMax { report(.m9, process, "answered the \(depth)th packet of a chain") }
+        if depth > depthMax { report(.m9, process, "answered the \(depth)th packet of a chain") }
         if header.hello != nil, hellos >= Self.hellosMax {
             report(.w9, process, "answered the \(hellos)th hello in a row")
         }

@@ -12,7 +12,11 @@ extension World {
     }
     /// … and nobody remembers as present who is not, one longest suspicion of a patient replica later.
     private static let forgetsWithin = Nanoseconds.seconds(120)
-    private static let calmsWithin = Nanoseconds.seconds(10)
+    /// News is passed on for some time after all know it: the records of fifty that began anew together ride along for
+    /// some fifteen seconds, and those of a thousand, hop by hop, for most of a minute.
+    private var calmsWithin: Nanoseconds {
+        .seconds(options.replicas <= 8 ? 10 : options.replicas <= timing.directMax ? 20 : 60)
+    }
     private static let inspectsEvery = Nanoseconds.milliseconds(20)
 
     /// UDP of one replica, with headers, a second.
@@ -29,7 +33,7 @@ extension World {
         case .settling:
             heal()
             beginHealing()
-        case .calming: agenda.add(WorldEvent(.phase, payload: Phase.quiet.rawValue), at: now + Self.calmsWithin)
+        case .calming: agenda.add(WorldEvent(.phase, payload: Phase.quiet.rawValue), at: now + calmsWithin)
         case .quiet:
             quietBytes = observer.measures.bytes
             quietDigest = commonDigest
@@ -52,7 +56,9 @@ extension World {
                 resume(place)
             }
             observer.disturbed(place, until: now)
-            guard place < options.replicas, !processes[place].isUp, !processes[place].isGoneForGood else { continue }
+            guard place < options.replicas, !processes[place].state.isUp, !processes[place].isGoneForGood else {
+                continue
+            }
             let at = now + lives.span(.zero, .milliseconds(500))
             agenda.add(WorldEvent(.start, target: place), at: at)
         }
@@ -114,7 +120,7 @@ extension World {
 
     private func isExpected(_ place: Int) -> Bool {
         place < options.replicas && !processes[place].isGoneForGood
-            && (phase != .faults || (processes[place].isUp && processes[place].leave == nil))
+            && (phase != .faults || (processes[place].state.isUp && processes[place].leave == nil))
     }
 
     /// M8. The pair that was found to differ last is looked at first, so a look costs little until all agree.
@@ -145,8 +151,9 @@ extension World {
         let expected = (0..<options.replicas).count { isExpected($0) }
         var digest: UInt64?
         for viewer in 0..<options.replicas where isExpected(viewer) {
-            guard processes[viewer].state == .running, let membership = processes[viewer].replica?.machine.membership,
-                let keys = processes[viewer].replica?.machine.keyring.hash, membership.replicas == expected,
+            guard processes[viewer].state == .running,
+                let membership = processes[viewer].replica?.machine.pointee.membership,
+                let keys = processes[viewer].replica?.machine.pointee.keyring.hash, membership.replicas == expected,
                 digest == nil || membership.digest &+ keys == digest
             else {
                 lastDifference = (viewer, viewer)
@@ -159,7 +166,7 @@ extension World {
 
     private func stateOfDifference() -> String {
         let (viewer, process) = lastDifference
-        guard let membership = processes[viewer].replica?.machine.membership else { return "; it is down" }
+        guard let membership = processes[viewer].replica?.machine.pointee.membership else { return "; it is down" }
         guard viewer != process else {
             let present = membership.members.filter { !$0.status.isGone }
             return "; it holds \(present.map { "\(name($0.short)) \($0.record.session.life) \($0.status.word)" })"
@@ -174,19 +181,21 @@ extension World {
 
     /// What all agree on by then, as whoever comes first says.
     private var commonDigest: UInt64? {
-        processes.first { $0.isUp }?.replica?.machine.membership.digest
+        processes.indices.first { processes[$0].state.isUp }.flatMap {
+            processes[$0].replica?.machine.pointee.membership.digest
+        }
     }
 
     private mutating func checkQuiet() {
         let seconds = Int(options.scenario.quiet.wholeSeconds)
         // A record that changes is news to tell: replicas that have just found the network calm again are not idle.
         let isIdle = quietDigest == commonDigest
-        for place in 0..<options.replicas where processes[place].isUp && !quietBytes.isEmpty {
+        for place in 0..<options.replicas where processes[place].state.isUp && !quietBytes.isEmpty {
             let bytes = (observer.measures.bytes[place] - quietBytes[place]) / seconds
             let ticks = (observer.measures.ticks[place] - quietTicks[place]) / seconds
             quietBytesPerSecond.append(bytes)
             // Whoever is gone is asked for now and then, so that a cut that has healed is found.
-            let gone = processes[place].replica?.machine.membership.table.deadCount ?? 0
+            let gone = processes[place].replica?.machine.pointee.membership.table.deadCount ?? 0
             if isIdle, bytes > (gone > 0 ? 16 : 5) * idleBytesMax / 4 {
                 observer.report(.quiet, place, "sends \(bytes) bytes a second when nothing happens")
             }

@@ -37,6 +37,7 @@ extension MembershipMachine {
         }
         if (held.incarnation, held.session) == (record.incarnation, record.session) {
             if table[place].isPartial { complete(place, with: record, at: now, into: &effects) }
+            if record.status == held.status { hearAgain(Self.key(ofRecord: record.id.short), from: source) }
             return advance(
                 place, to: record.status, isRefused: false, accuser: Self.anonymous, from: source, since: since,
                 at: now, into: &effects)
@@ -257,11 +258,19 @@ extension MembershipMachine {
                 place, by: accuser, isRefused: isRefused, because: source == .stream ? .sync : .rumour, from: source,
                 at: now, into: &effects)
         case .dead, .left:
-            guard held < status else { return }
+            guard held < status else {
+                return hearAgain(Self.key(ofEndOf: table[place].member.short), from: source)
+            }
             let member = settle(place, as: status, since: since, into: &effects)
             passOn(
                 end: member, isRefused: isRefused, accuser: accuser, from: source, at: now, into: &effects)
         }
+    }
+
+    /// Nothing new: one who did not have to hear it from here.
+    private mutating func hearAgain(_ key: RumourKey, from source: NewsSource) {
+        guard !isDirect, case .packet = source else { return }
+        rumours.countHeard(key)
     }
 
     /// Dead or left: no suspicion is needed any more.

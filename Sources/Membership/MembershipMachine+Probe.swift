@@ -300,6 +300,13 @@ extension MembershipMachine {
 
     // MARK: The dead
 
+    /// Somebody present has that address: a replica that began anew without its disk, where the one that it was stays dead.
+    /// All others would ask there each second for a day, and be told each time who is there.
+    private func isHeld(_ address: PeerAddress) -> Bool {
+        address == own.address
+            || table.slots.contains { !$0.member.status.isGone && $0.member.record.address == address }
+    }
+
     /// One ping a second to somebody dead: who hears of its own death answers, and a cut that has healed is found. And one
     /// to somebody suspect: the accusation may have been lost on the way, and a replica that has lost trust in itself
     /// probes it again only after seconds.
@@ -313,7 +320,9 @@ extension MembershipMachine {
         }
         guard !candidates.isEmpty else { return }
         let chosen = candidates[Int(generator.below(UInt64(candidates.count)))]
-        guard let member = table.slot(of: chosen)?.member else { return }
+        guard let member = table.slot(of: chosen)?.member,
+            status == .suspect || !isHeld(member.record.address)
+        else { return }
         probeNumber &+= 1
         let number = probeNumber
         send(to: member.destination, at: now, sending: &sink) {

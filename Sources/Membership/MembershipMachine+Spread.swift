@@ -88,8 +88,9 @@ extension MembershipMachine {
         let record = member.record
         // A packet says no age: whoever went long ago would be kept for another day (M17).
         if record.status.isGone, now.span(since: member.since) >= Self.toldAfterDeath { return }
-        let key = RumourKey(kind: RumourKind.member, subject: UInt64(record.id.short.rawValue))
-        tell(.member(record), key: key, lane: isCure ? 1 : 4, from: source, at: now, into: &effects)
+        tell(
+            .member(record), key: Self.key(ofRecord: member.short), lane: isCure ? 1 : 4, from: source, at: now,
+            into: &effects)
     }
 
     mutating func passOn(
@@ -119,10 +120,19 @@ extension MembershipMachine {
         }
     }
 
+    static func key(ofRecord short: ReplicaShortID) -> RumourKey {
+        RumourKey(kind: RumourKind.member, subject: UInt64(short.rawValue))
+    }
+
     /// Accusations of several accusers stand beside each other: each counts.
     private static func key(of news: StateNews) -> RumourKey {
-        let accuser = news.status == .suspect ? news.accuser.rawValue : .max
-        return RumourKey(kind: RumourKind.state, subject: UInt64(news.subject.rawValue) << 32 | UInt64(accuser))
+        guard news.status == .suspect else { return key(ofEndOf: news.subject) }
+        return RumourKey(
+            kind: RumourKind.state, subject: UInt64(news.subject.rawValue) << 32 | UInt64(news.accuser.rawValue))
+    }
+
+    static func key(ofEndOf short: ReplicaShortID) -> RumourKey {
+        RumourKey(kind: RumourKind.state, subject: UInt64(short.rawValue) << 32 | UInt64(UInt32.max))
     }
 
     /// What was said of an earlier state is no news any more.
@@ -203,16 +213,25 @@ extension MembershipMachine {
     private mutating func gossip<Sink: PacketSink>(at now: Instant, sending sink: inout Sink) {
         gossipsAt = now + timing.epidemicEvery
         guard rumours.hasSendsLeft else { return }
-        candidates.removeAll(keepingCapacity: true)
-        for slot in table.slots where !slot.member.status.isGone { candidates.append(slot.member.short) }
-        Shuffle.first(timing.epidemicPeers, of: &candidates, drawing: &generator)
-        for peer in candidates.prefix(timing.epidemicPeers) {
-            guard let destination = table.slot(of: peer)?.member.destination else { continue }
+        for _ in 0..<timing.epidemicPeers {
+            guard let peer = anyonePresent() else { return }
             let lane = laneThatRides(at: now)
             beginPacket()
             rumours.fill(&packet, upTo: Datagram.messageBytesMax, lanes: 1...lane)
             guard !packet.isEmpty else { return }
-            dispatch(to: destination, serials: [], tries: 0, at: now, sending: &sink)
+            dispatch(to: peer.destination, serials: [], tries: 0, at: now, sending: &sink)
         }
     }
+
+    /// A few draws find somebody in any but a ruined flock, and a large one is not gone through ten times a second.
+    private mutating func anyonePresent() -> Member? {
+        guard table.count > 0 else { return nil }
+        for _ in 0..<Self.drawsMax {
+            let member = table[Int(generator.below(UInt64(table.count)))].member
+            if !member.status.isGone { return member }
+        }
+        return nil
+    }
+
+    private static let drawsMax = 8
 }

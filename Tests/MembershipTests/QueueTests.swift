@@ -72,7 +72,7 @@ struct QueueTests {
         var now = Instant.zero
         for step in 0..<400 {
             now = now + Nanoseconds.milliseconds(10)
-            switch random.below(10) {
+            switch random.below(12) {
             case 0..<5:
                 let key = RumourKey(kind: UInt8(random.below(3)), subject: random.below(8))
                 let (lane, words) = (UInt8(1 + random.below(6)), 1 + Int(random.below(16)))
@@ -103,6 +103,13 @@ struct QueueTests {
             case 8:
                 queue.prune(at: now)
                 model.entries.removeAll { $0.sends >= $0.sendsMax && $0.keptUntil <= now }
+            case 9, 10:
+                let key = RumourKey(kind: UInt8(random.below(3)), subject: random.below(8))
+                queue.countHeard(key)
+                for index in model.entries.indices
+                where model.entries[index].key == key && model.entries[index].sends < model.entries[index].sendsMax {
+                    model.entries[index].sends += 1
+                }
             default:
                 let subject = random.below(8)
                 queue.remove { $0.subject == subject }
