@@ -126,3 +126,15 @@ func macs(_ count: Int, model: UInt64 = 7) -> [RingedWorker] {
             weight: 1, models: [model])
     }
 }
+
+func mac(_ number: Int) -> WorkerShortID { WorkerShortID(rawValue: UInt32(number + 1)) }
+
+func gauge(_ worker: Int, running: UInt16) -> WorkerLoadNews {
+    WorkerLoadNews(worker: mac(worker), running: running, queued: 1, promptTokens: 10, outputTokens: 20)
+}
+
+func block(_ host: UInt64, cleared: Bool = false, seconds: UInt32 = 600) -> AddressBlockNews {
+    AddressBlockNews(
+        prefixLength: 128, isCleared: cleared, reason: 1, high: 0, low: 0xffff_0a00_0000 + host, stamp: 0,
+        origin: ReplicaShortID(rawValue: 0), durationSeconds: seconds, ageSeconds: 0)
+}
