@@ -289,7 +289,7 @@ extension World {
         sendOutbox(place, upTo: done)
         if !effects.isEmpty { obeyEffects(place, upTo: done - outbox.entries.count, local: local, lag: lag) }
         outbox.removeAll()
-        if !effects.isEmpty { effects.removeAll(keepingCapacity: true) }
+        effects.drain()
         if let crash, count > 0, processes[place].state.isUp { return self.crash(place, crash) }
         if processes[place].state.isUp {
             processes[place].deadline = processes[place].replica!.machine.pointee.nextDeadline

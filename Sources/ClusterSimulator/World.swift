@@ -34,6 +34,7 @@ struct World {
     var script: [ScriptLine]
     var observer: Observer
     var hash = StableHash64()
+    /// Taken from the agenda: deliveries, ticks, completions.
     var events = 0
 
     // Used again for each input
@@ -121,6 +122,7 @@ struct World {
     /// Tells it up to that time.
     mutating func run(until end: Instant) {
         while phase != .over, let next = agenda.nextTime, next < end, let (time, event) = agenda.popFirst() {
+            events += 1
             now = max(now, time)
             observer.reach(now)
             happen(event)
@@ -179,8 +181,8 @@ struct World {
         return "r\(session.process)"
     }
 
+    /// A machine is given this.
     mutating func note(_ event: WorldEvent) {
-        events += 1
         hash.update(UInt64(bitPattern: now.nanoseconds))
         hash.update(UInt64(event.kind.rawValue) << 56 | UInt64(event.target))
     }

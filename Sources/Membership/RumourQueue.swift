@@ -175,15 +175,7 @@ package struct RumourQueue: Sendable {
         return .packed(lane: entries[place].lane)
     }
 
-    private func place(of serial: UInt64) -> Int? {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if entries[middle].serial < serial { low = middle + 1 } else { high = middle }
-        }
-        return low < entries.count && entries[low].serial == serial ? low : nil
-    }
+    private func place(of serial: UInt64) -> Int? { entries.position(of: serial, sortedBy: \.serial) }
 
     /// True while something is to be passed on.
     package var hasSendsLeft: Bool { entries.contains { $0.hasSendsLeft } }

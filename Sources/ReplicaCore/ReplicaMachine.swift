@@ -139,7 +139,7 @@ package struct ReplicaMachine: Sendable {
             }
             effects.append(.membership(effect))
         }
-        asked.removeAll(keepingCapacity: true)
+        asked.drain()
     }
 
     /// Everything that follows from what was told.

@@ -1,3 +1,5 @@
+import Determinism
+
 /// Datagrams on their way out, one after the other in one buffer that is used again: a steady replica allocates nothing.
 package struct DatagramOutbox: Sendable {
     package struct Entry: Sendable {
@@ -40,8 +42,7 @@ package struct DatagramOutbox: Sendable {
     }
 
     package mutating func removeAll() {
-        guard !entries.isEmpty else { return }
-        entries.removeAll(keepingCapacity: true)
+        entries.drain()
         end = 0
     }
 }

@@ -72,7 +72,7 @@ extension PacketGate {
         }
         guard isAllowed else { return .dropped(.overload) }
         // 9: all of it can be read.
-        packet.messages.removeAll(keepingCapacity: true)
+        packet.messages.drain()
         if let reason = Self.decode(text, into: &packet.messages) { return .dropped(reason) }
         packet.from = source
         packet.session = clear.session
