@@ -278,6 +278,8 @@ extension World {
         processes[place].busyUntil =
             now + .nanoseconds(SimulatedProcess.usualCost.rawValue * Int64(processes[place].slowness))
         let own = processes[place].replica!.machine.pointee.membership.own
+        // What concerns its other parts alone leaves membership as late as it is: it counts once, when it is told.
+        let lag = processes[place].replica!.machine.pointee.membership.nextDeadline <= local ? .zero : lag
         if !effects.isEmpty { announceSessions(place) }
         observer.handled(
             place, own: own, members: processes[place].replica!.machine.pointee.membership.table.slots.count,

@@ -12,6 +12,8 @@ package struct MemberTable: Sendable {
         package var isPartial = false
         package var roundTrip = RoundTrip()
         package var isUDPBlocked = false
+        /// Dead, and not asked for before this: another answered where it was.
+        package var soughtAfter = Instant.zero
         /// Its probes are answered through helpers alone.
         package var isReachedByOthersOnly = false
         /// Probes in a row that no datagram of its own answered.

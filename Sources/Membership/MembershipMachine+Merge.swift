@@ -118,6 +118,7 @@ extension MembershipMachine {
         table.change(place) {
             $0.member = member
             $0.isPartial = false
+            $0.soughtAfter = .zero
             if before.record.session != record.session {
                 $0.isUDPBlocked = false
                 $0.isReachedByOthersOnly = false
@@ -286,6 +287,7 @@ extension MembershipMachine {
             // Whoever was dead before it was called left has been gone since then (M17).
             $0.member.since = before.record.status.isGone ? min(before.since, since) : since
             $0.differsSince = .never
+            $0.soughtAfter = .zero
         }
         renewTerms()
         let member = table[place].member

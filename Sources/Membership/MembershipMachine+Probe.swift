@@ -242,6 +242,7 @@ extension MembershipMachine {
     mutating func misdelivered(
         _ news: Misdelivered, of packet: ReceivedPacket, at now: Instant, into effects: inout [MembershipEffect]
     ) {
+        if news.mine == packet.header.source { noteReplacement(of: news.sought, by: packet, at: now) }
         guard news.mine == packet.header.source, var probe, probe.target == news.sought, probe.path == nil,
             let sought = table.slot(of: news.sought)?.member, sought.record.address == packet.from,
             let speaker = table.slot(of: news.mine)?.member, speaker.record.address == packet.from,
@@ -252,6 +253,19 @@ extension MembershipMachine {
         effects.append(.observed(.reached(.misdeliveredKilled)))
         conclude(probe, at: now, into: &effects)
     }
+
+    /// A replica that began anew without its disk stands where the one that it was is dead. All others would ask there
+    /// each second for a day, and be told each time who is there. It may answer from another of its addresses, so nothing
+    /// is concluded but that it is asked less often.
+    private mutating func noteReplacement(of sought: ReplicaShortID, by packet: ReceivedPacket, at now: Instant) {
+        guard let place = table.place(of: sought), table[place].member.status == .dead,
+            table.slot(of: packet.header.source)?.member.record.session == packet.session
+        else { return }
+        table.touch(place) { $0.soughtAfter = now + Self.replacedPause }
+    }
+
+    /// Until somebody dead is asked for again where another answered [ours].
+    static let replacedPause = Nanoseconds.seconds(60)
 
     // MARK: Help
 
@@ -300,13 +314,6 @@ extension MembershipMachine {
 
     // MARK: The dead
 
-    /// Somebody present has that address: a replica that began anew without its disk, where the one that it was stays dead.
-    /// All others would ask there each second for a day, and be told each time who is there.
-    private func isHeld(_ address: PeerAddress) -> Bool {
-        address == own.address
-            || table.slots.contains { !$0.member.status.isGone && $0.member.record.address == address }
-    }
-
     /// One ping a second to somebody dead: who hears of its own death answers, and a cut that has healed is found. And one
     /// to somebody suspect: the accusation may have been lost on the way, and a replica that has lost trust in itself
     /// probes it again only after seconds.
@@ -315,14 +322,14 @@ extension MembershipMachine {
     ) {
         candidates.removeAll(keepingCapacity: true)
         for slot in table.slots
-        where slot.member.status == status && (status == .suspect || isDrawn(slot.member, at: now)) {
+        where slot.member.status == status
+            && (status == .suspect || (now >= slot.soughtAfter && isDrawn(slot.member, at: now)))
+        {
             candidates.append(slot.member.short)
         }
         guard !candidates.isEmpty else { return }
         let chosen = candidates[Int(generator.below(UInt64(candidates.count)))]
-        guard let member = table.slot(of: chosen)?.member,
-            status == .suspect || !isHeld(member.record.address)
-        else { return }
+        guard let member = table.slot(of: chosen)?.member else { return }
         probeNumber &+= 1
         let number = probeNumber
         send(to: member.destination, at: now, sending: &sink) {

@@ -141,6 +141,25 @@ struct ProbeTests {
 
     // MARK: Evidence
 
+    /// Seed 7009 of fifty replicas: one had lost its disk, and all others asked it each second for the one that it had been.
+    @Test("a dead one is asked for each second, and each minute once another answers in its place")
+    func replaced() {
+        var lone = LoneMachine(peers: 3)
+        let (dead, heir) = (MemberRecord.numbered(1), MemberRecord.numbered(2))
+        lone.answering = [heir, .numbered(3)]
+        lone.hear(StateNews.of(dead, .dead, by: .numbered(3)), from: .numbered(3))
+        func asks(within span: Nanoseconds) -> Int {
+            lone.forget()
+            lone.pass(span)
+            return lone.sent.count { $0.to.short == dead.id.short }
+        }
+        #expect((9...11).contains(asks(within: .seconds(10))))
+        lone.hear(
+            .misdelivered(Misdelivered(sought: dead.id.short, mine: heir.id.short, session: heir.session)), from: heir)
+        #expect(asks(within: .seconds(59)) == 0)
+        #expect((9...12).contains(asks(within: .seconds(11))), "it is asked again, and here nobody answers")
+    }
+
     @Test("misdelivered counts from the sought one's address by a speaker who lives there, and from nobody else")
     func misdelivered() {
         let heir = Self.two.with { $0.address = Self.one.address }
