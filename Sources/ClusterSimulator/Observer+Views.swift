@@ -33,8 +33,10 @@ extension Observer {
             if before.isRemoved, !after.isRemoved, before.session == after.session {
                 report(.m15, viewer, "takes \(record.id.short) back in the life that was removed")
             }
+            // Of one disk: a copy of it is another process with the same identity and incarnations of its own.
             if before.status == MemberStatus.left.rawValue, after.status < before.status,
-                after.incarnation <= before.incarnation
+                after.incarnation <= before.incarnation,
+                sessions[session].process == sessions[Int(before.session)].process
             {
                 report(.m15, viewer, "takes \(record.id.short) back without a higher incarnation")
             }

@@ -29,7 +29,7 @@ struct Pipe: Sendable {
     /// RFC 6298's least, as Linux has it.
     static let retransmission = Nanoseconds.milliseconds(200)
     /// What drivers grant a stream without progress (they close it then).
-    static let patience = Nanoseconds.seconds(10)
+    static let patience = Nanoseconds.seconds(3)
 
     var state = State.free
     var generation: UInt32 = 0

@@ -23,7 +23,9 @@ final class PeerStream: ChannelInboundHandler {
     /// Bounds of time and bytes [ours].
     struct Bounds {
         var handshake = TimeAmount.seconds(1)
-        var progress = TimeAmount.seconds(10)
+        /// Shorter than the five seconds after a cut in which all are to know all again: whoever waits on a stream that
+        /// was cut tries another.
+        var progress = TimeAmount.seconds(3)
         var whole = TimeAmount.seconds(120)
         /// In each direction.
         var bytes = 64 << 20
