@@ -235,7 +235,9 @@ extension World {
         if isApplied { arena.noteApplied(packet, by: place, life: life) }
         depth = min(provenance.depth, 250) + 1
         cause = Int(provenance.origin)
-        hellos = arena.isHello(packet) ? min(provenance.hellos, 250) + 1 : 0
+        // One that took longer than the pause between hellos may be answered anew: that is no chain, it is another try.
+        let isLate = now.span(since: provenance.sealedAt) >= gateBounds.helloEvery
+        hellos = arena.isHello(packet) ? (isLate ? 1 : min(provenance.hellos, 250) + 1) : 0
         // A packet that is dropped at the gate tells membership nothing.
         perform(place, local: local, lag: isApplied ? lag : .zero)
         // Whoever has just begun another life has not read on.
