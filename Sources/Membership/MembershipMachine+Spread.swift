@@ -180,8 +180,8 @@ extension MembershipMachine {
                 var serials: [UInt64] = []
                 var later: [UInt64] = []
                 for serial in overdue.serials {
-                    guard let rumour = rumours.rumour(serial: serial) else { continue }
-                    if rumour.lane > lane {
+                    guard let itsLane = rumours.lane(of: serial) else { continue }
+                    if itsLane > lane {
                         later.append(serial)
                     } else if case .packed = rumours.pack(serial, into: &packet, upTo: Datagram.messageBytesMax) {
                         serials.append(serial)

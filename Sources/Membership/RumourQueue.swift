@@ -17,13 +17,6 @@ package struct RumourKey: Hashable, Comparable, Sendable {
     }
 }
 
-/// A rumour that is still told, as others ask for it.
-package struct Rumour: Sendable {
-    package let lane: UInt8
-    package let message: Message
-    package let bytes: Int
-}
-
 /// Rumours with sends left, at most so many and so many bytes (M12). A full queue gives up what is wanted least: of the
 /// highest lane what was sent most, the oldest of those.
 ///
@@ -53,7 +46,7 @@ package struct RumourQueue: Sendable {
         var wish: UInt64 { hasSendsLeft ? rank : .max }
     }
 
-    /// Looked at for one packet, at most: the shortest message takes 16 bytes of its 1,084.
+    /// Looked at for one packet, at most, and no packet holds more: of the shortest messages, goodbyes, fewer than 60 fit.
     private static let choiceMax = 64
 
     /// In the order of their serials.
@@ -135,10 +128,8 @@ package struct RumourQueue: Sendable {
 
     package var newestSerial: UInt64? { entries.last?.serial }
 
-    /// The rumour with that number, if it is still told.
-    package func rumour(serial: UInt64) -> Rumour? {
-        place(of: serial).map { Rumour(lane: entries[$0].lane, message: messages[$0], bytes: entries[$0].bytes) }
-    }
+    /// Of the rumour with that number, if it is still told.
+    package func lane(of serial: UInt64) -> UInt8? { place(of: serial).map { entries[$0].lane } }
 
     /// Somebody told the same: that counts as a send, since one more has it (Demers and others, 1987: feedback and counter).
     package mutating func countHeard(_ key: RumourKey) {
